@@ -1,0 +1,309 @@
+"""Long-horizon problems: questions in words whose chain of thought can be made as long as one likes.
+
+Every problem has a verifiable answer, a chain of small steps, and after each step a compact state from which the rest
+follows: what InftyThink's summaries need. Three families:
+
+- ``collatz``: the stopping time of n under the 3n + 1 rule; one step a map application.
+- ``gcd``: the greatest common divisor by subtraction (Euclid's own form); one step a subtraction.
+- ``product``: a product by repeated addition; one step an addition.
+
+A problem belongs to ``train`` or ``test`` by a hash of its numbers, so the two are disjoint for every seed, size and
+depth. Run as: ``python -m datasets_build.synthetic --family gcd --min-steps 200 --count 3``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import math
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import Literal, TypeAlias, get_args
+
+__all__ = ["FAMILIES", "Problem", "Split", "generate", "problem", "split_of"]
+
+Split: TypeAlias = Literal["train", "test"]
+Params: TypeAlias = tuple[int, ...]
+
+TEST_SHARE = 10  # one problem in ten is held out
+_COLLATZ_LIMIT = 100_000
+_COLLATZ_PEAK = 1_000_000  # starts whose orbit climbs higher are left out: numbers stay within six digits
+_GCD_LIMIT = 10_000
+_PRODUCT_ADDEND = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One problem with its worked solution.
+
+    Attributes:
+        family: the family's name.
+        params: the numbers that define the problem.
+        question: the question in words.
+        answer: the answer, decimal digits.
+        steps: the chain of thought, one line a step.
+        states: for each step, a summary of where the chain stands after it.
+        conclusion: the closing text with the boxed answer.
+    """
+
+    family: str
+    params: Params
+    question: str
+    answer: str
+    steps: tuple[str, ...]
+    states: tuple[str, ...]
+    conclusion: str
+
+    @property
+    def chain(self) -> str:
+        """The whole chain of thought."""
+        return "\n".join(self.steps)
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """How one family draws and solves its problems.
+
+    ``draw`` gives numbers whose chain has about ``depth`` steps, ``depth_of`` the exact count, and ``solve`` the steps,
+    the states, the answer and the conclusion.
+    """
+
+    draw: Callable[[random.Random, int], Params]
+    depth_of: Callable[[Params], int]
+    solve: Callable[[Params], tuple[list[str], list[str], str, str]]
+    phrasings: tuple[str, ...]
+
+
+def _collatz_next(n: int) -> int:
+    return n // 2 if n % 2 == 0 else 3 * n + 1
+
+
+@lru_cache(maxsize=1)
+def _collatz_by_depth() -> tuple[tuple[int, ...], dict[int, list[int]]]:
+    """Starts below the limit by stopping time, without those that climb over the peak."""
+    known: dict[int, tuple[int, int]] = {1: (0, 1)}  # n -> (stopping time, highest value)
+    by_depth: dict[int, list[int]] = {}
+    for start in range(2, _COLLATZ_LIMIT):
+        orbit, n = [], start
+        while n not in known:
+            orbit.append(n)
+            n = _collatz_next(n)
+        time, peak = known[n]
+        for value in reversed(orbit):
+            time, peak = time + 1, max(peak, value)
+            known[value] = (time, peak)
+        time, peak = known[start]
+        if peak < _COLLATZ_PEAK:
+            by_depth.setdefault(time, []).append(start)
+    return tuple(sorted(by_depth)), by_depth
+
+
+def _draw_collatz(rng: random.Random, depth: int) -> Params:
+    depths, by_depth = _collatz_by_depth()
+    nearest = min(depths, key=lambda candidate: (abs(candidate - depth), candidate))
+    return (rng.choice(by_depth[nearest]),)
+
+
+def _collatz_depth(params: Params) -> int:
+    (n,), steps = params, 0
+    while n != 1:
+        n, steps = _collatz_next(n), steps + 1
+    return steps
+
+
+def _solve_collatz(params: Params) -> tuple[list[str], list[str], str, str]:
+    (start,) = params
+    steps, states, n = [], [], start
+    while n != 1:
+        following = _collatz_next(n)
+        rule = f"even, half is {following}" if n % 2 == 0 else f"odd, 3n + 1 is {following}"
+        steps.append(f"{len(steps) + 1}: {n} is {rule}")
+        states.append(f"After {len(steps)} steps the number is {following}.")
+        n = following
+    answer = str(len(steps))
+    return steps, states, answer, f"{start} reaches 1 after {answer} steps: \\boxed{{{answer}}}"
+
+
+def _draw_gcd(rng: random.Random, depth: int) -> Params:
+    # A large first quotient makes most of the depth; what is left of it comes from the remainder's own quotients.
+    smaller = rng.randint(2, max(2, (_GCD_LIMIT - 1) // max(depth, 1)))
+    divisor = rng.choice([d for d in range(1, smaller + 1) if smaller % d == 0])
+    larger = smaller * max(depth - rng.randint(0, 12), 1) + divisor * rng.randrange(smaller // divisor)
+    larger = min(larger, _GCD_LIMIT - 1)
+    return (larger, smaller) if rng.random() < 0.5 else (smaller, larger)
+
+
+def _gcd_depth(params: Params) -> int:
+    (a, b), steps = params, 0
+    while b:  # the quotients of Euclid's division, less the last subtraction: the chain stops at equal numbers
+        steps, a, b = steps + a // b, b, a % b
+    return steps - 1
+
+
+def _solve_gcd(params: Params) -> tuple[list[str], list[str], str, str]:
+    a, b = params
+    steps, states = [], []
+    while a != b:
+        if a > b:
+            line, a = f"({a}, {b}): {a} - {b} = {a - b}", a - b
+        else:
+            line, b = f"({a}, {b}): {b} - {a} = {b - a}", b - a
+        steps.append(line)
+        states.append(f"The pair is now ({a}, {b}).")
+    return steps, states, str(a), f"Both numbers are {a} now: \\boxed{{{a}}}"
+
+
+def _draw_product(rng: random.Random, depth: int) -> Params:
+    return (rng.randrange(2, _PRODUCT_ADDEND), max(depth, 2))
+
+
+def _solve_product(params: Params) -> tuple[list[str], list[str], str, str]:
+    addend, times = params
+    steps, states, total = [], [], 0
+    for count in range(1, times + 1):
+        steps.append(f"{count}: {total} + {addend} = {total + addend}")
+        total += addend
+        states.append(f"After {count} additions the sum is {total}.")
+    return steps, states, str(total), f"{addend} added {times} times is {total}: \\boxed{{{total}}}"
+
+
+FAMILIES: dict[str, Family] = {
+    "collatz": Family(
+        _draw_collatz,
+        _collatz_depth,
+        _solve_collatz,
+        (
+            "How many Collatz steps does it take to get from {0} to 1?",
+            "Start with {0}. Halve it when it is even, otherwise triple it and add 1. How many steps until it is 1?",
+            "Find the Collatz stopping time of {0}.",
+            "Apply the 3n + 1 rule to {0} until you reach 1, and count the steps.",
+        ),
+    ),
+    "gcd": Family(
+        _draw_gcd,
+        _gcd_depth,
+        _solve_gcd,
+        (
+            "What is the greatest common divisor of {0} and {1}?",
+            "Find gcd({0}, {1}) by subtracting the smaller number from the larger one.",
+            "Which is the largest number that divides both {0} and {1}?",
+            "Compute the greatest common factor of {0} and {1} by repeated subtraction.",
+        ),
+    ),
+    "product": Family(
+        _draw_product,
+        lambda params: params[1],
+        _solve_product,
+        (
+            "Multiply {0} by {1} by repeated addition.",
+            "What is {1} times {0}? Add {0} again and again.",
+            "There are {1} boxes with {0} apples in each. How many apples is that?",
+            "Add {0} to itself until you have added it {1} times, starting from 0. What is the sum?",
+        ),
+    ),
+}
+
+
+def split_of(family: str, params: Params) -> Split:
+    """The split that a problem belongs to, by a hash of its numbers (in any order)."""
+    digest = hashlib.sha256(f"{family}:{sorted(params)}".encode()).digest()
+    return "test" if int.from_bytes(digest[:8], "big") % TEST_SHARE == 0 else "train"
+
+
+def _family(name: str) -> Family:
+    if name not in FAMILIES:
+        raise ValueError(f"unknown family {name!r}; allowed: {', '.join(FAMILIES)}")
+    return FAMILIES[name]
+
+
+def problem(family: str, params: Params, *, phrasing: int = 0) -> Problem:
+    """The problem that ``params`` defines, asked in the given phrasing (an index, taken modulo their number).
+
+    Raises:
+        ValueError: the family is unknown, or the numbers allow no chain (fewer than one step).
+    """
+    kind = _family(family)
+    if any(value < 1 for value in params) or kind.depth_of(params) < 1:
+        raise ValueError(f"{family} has no chain for {params}: numbers must be positive and need at least one step")
+    steps, states, answer, conclusion = kind.solve(params)
+    question = kind.phrasings[phrasing % len(kind.phrasings)].format(*params)
+    return Problem(family, params, question, answer, tuple(steps), tuple(states), conclusion)
+
+
+def generate(
+    family: str,
+    count: int,
+    *,
+    seed: int,
+    split: Split = "train",
+    min_steps: int = 1,
+    max_steps: int = 400,
+    unique: bool = True,
+    accept: Callable[[Problem], bool] | None = None,
+) -> Iterator[Problem]:
+    """Draw problems of one family, their depths spread evenly on a logarithmic scale.
+
+    Args:
+        family: a key of :data:`FAMILIES`.
+        count: how many.
+        seed: the same seed gives the same problems, in the same order.
+        split: ``train`` or ``test``.
+        min_steps: fewest steps in a chain.
+        max_steps: most steps in a chain.
+        unique: never draw the same numbers twice.
+        accept: a further condition, for example on the chain's length in tokens.
+
+    Raises:
+        ValueError: a bound is off, or the family hasn't that many problems within the bounds.
+    """
+    kind = _family(family)
+    if split not in get_args(Split):
+        raise ValueError(f"unknown split {split!r}; allowed: {', '.join(get_args(Split))}")
+    if not 1 <= min_steps <= max_steps:
+        raise ValueError(f"need 1 <= min_steps <= max_steps, got {min_steps} and {max_steps}")
+    rng = random.Random(f"{family}:{split}:{seed}")
+    seen: set[Params] = set()
+    produced = misses = 0
+    while produced < count:
+        if misses > 2000:
+            raise ValueError(
+                f"{family} ran out after {produced} of {count} {split} problems with {min_steps} to {max_steps} steps;"
+                " ask for fewer or widen the bounds"
+            )
+        misses += 1
+        depth = round(math.exp(rng.uniform(math.log(min_steps), math.log(max_steps))))
+        params = kind.draw(rng, depth)
+        phrasing = rng.randrange(len(kind.phrasings))
+        if split_of(family, params) != split or not min_steps <= kind.depth_of(params) <= max_steps:
+            continue
+        if unique and params in seen:
+            continue
+        candidate = problem(family, params, phrasing=phrasing)
+        if accept is not None and not accept(candidate):
+            continue
+        seen.add(params)
+        produced, misses = produced + 1, 0
+        yield candidate
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Print problems as JSON lines."""
+    parser = argparse.ArgumentParser(prog="python -m datasets_build.synthetic", description=main.__doc__)
+    parser.add_argument("--family", choices=list(FAMILIES), default="collatz")
+    parser.add_argument("--count", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--split", choices=get_args(Split), default="test")
+    parser.add_argument("--min-steps", type=int, default=1)
+    parser.add_argument("--max-steps", type=int, default=400)
+    args = parser.parse_args(argv)
+    for item in generate(
+        args.family, args.count, seed=args.seed, split=args.split, min_steps=args.min_steps, max_steps=args.max_steps
+    ):
+        print(json.dumps(asdict(item)))
+
+
+if __name__ == "__main__":
+    main()

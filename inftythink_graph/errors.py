@@ -1,0 +1,52 @@
+"""What can go wrong before a run starts. A run that has started ends with a status, not with one of these."""
+
+__all__ = [
+    "CheckpointError",
+    "InftyThinkError",
+    "InvalidInputError",
+    "ModelNotServedError",
+    "ServerUnavailableError",
+    "WindowTooSmallError",
+]
+
+
+class InftyThinkError(Exception):
+    """Base of every error that this package raises. The message is one line that says what was wrong and what is allowed."""
+
+
+class InvalidInputError(InftyThinkError, ValueError):
+    """An argument or an input is outside what is allowed: an empty question, eta below 1, an unknown protocol."""
+
+
+class WindowTooSmallError(InvalidInputError):
+    """The model's context window can't hold question + summary + eta; raised before a token is spent.
+
+    Attributes:
+        needed: the tokens that one epoch may take.
+        window: the tokens that the model's context holds.
+    """
+
+    def __init__(self, message: str, *, needed: int, window: int) -> None:
+        super().__init__(message)
+        self.needed = needed
+        self.window = window
+
+
+class CheckpointError(InvalidInputError):
+    """A folder holds no model that can be loaded."""
+
+
+class ServerUnavailableError(InftyThinkError, ConnectionError):
+    """No server answers at the given address, or it refuses the request for reasons of its own."""
+
+
+class ModelNotServedError(InvalidInputError):
+    """The server doesn't serve a model of that name.
+
+    Attributes:
+        served: the names that it does serve.
+    """
+
+    def __init__(self, message: str, *, served: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.served = served

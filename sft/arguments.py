@@ -1,0 +1,56 @@
+"""What a training recipe may say. Every key of a recipe is a field here or of TRL's ``SFTConfig``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from inftythink_graph.protocol import Protocol
+
+__all__ = ["DataArguments", "ModelArguments"]
+
+
+@dataclass
+class DataArguments:
+    """Where the instances come from.
+
+    ``dataset`` is ``synthetic``, a local parquet or JSON-lines file, or a Hugging Face name; other than ``synthetic`` it
+    holds the columns ``prompt`` and ``completion`` that the data builder writes.
+    """
+
+    dataset: str = field(default="synthetic", metadata={"help": "synthetic, a .parquet/.jsonl file, or a Hub name"})
+    dataset_split: str = field(default="train", metadata={"help": "split of a Hub data set"})
+    method: Literal["inftythink", "vanilla"] = field(
+        default="inftythink", metadata={"help": "instances of segments, or whole chains (the baseline)"}
+    )
+    eta: int = field(default=4096, metadata={"help": "most tokens of a segment"})
+    summary_budget: int = field(default=512, metadata={"help": "most tokens of a summary"})
+    history: Literal["user", "assistant"] = field(default="user", metadata={"help": "turn that holds the summary"})
+    synthetic_families: list[str] = field(default_factory=lambda: ["collatz", "gcd", "product"])
+    synthetic_chains: int = field(default=1000, metadata={"help": "chains of each family"})
+    synthetic_seed: int = field(default=0, metadata={"help": "seed of the problems"})
+    synthetic_max_steps: int = field(default=400, metadata={"help": "most steps of a chain"})
+    synthetic_rows_per_chain: int = field(
+        default=0, metadata={"help": "instances kept of each chain: first, last and random ones between; 0 keeps all"}
+    )
+    synthetic_rescue_share: float = field(
+        default=0.0, metadata={"help": "share of chains that also give one row for summarizing a cut segment"}
+    )
+
+    def protocol(self) -> Protocol:
+        """The native protocol that the recipe trains."""
+        return Protocol(kind="native", history=self.history)
+
+
+@dataclass
+class ModelArguments:
+    """What is trained: a checkpoint, or a small model from scratch where ``model_name_or_path`` is empty."""
+
+    model_name_or_path: str = field(default="", metadata={"help": "checkpoint folder or Hub name; empty: from scratch"})
+    attn_implementation: str = field(default="sdpa", metadata={"help": "sdpa, eager, flash_attention_2"})
+    context: int = field(default=0, metadata={"help": "context window of a model from scratch; 0: max_length"})
+    vocab_size: int = field(default=512)
+    hidden_size: int = field(default=128)
+    num_layers: int = field(default=4)
+    num_heads: int = field(default=4)
+    intermediate_size: int = field(default=384)

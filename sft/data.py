@@ -1,0 +1,150 @@
+"""Training rows as token ids: exactly what the served model reads and writes.
+
+The prompt is rendered by the chat template as a server renders it, and the completion's tokens are appended verbatim,
+closed by the end-of-sequence token. The template never sees the completion, so none can delete or rewrite its tags.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from datasets_build.instances import Instance, inftythink_instances, rescue_instance, vanilla_instance
+from datasets_build.segment import Counter as TokenCounter
+from datasets_build.segment import pack_units
+from datasets_build.synthetic import Problem, generate
+from inftythink_graph.protocol import Protocol
+from sft.arguments import DataArguments
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from transformers import PreTrainedTokenizerBase
+
+__all__ = ["corpus", "load_rows", "problem_rows", "synthetic_problems", "tokenize_row", "tokenized_dataset"]
+
+
+def synthetic_problems(args: DataArguments) -> Iterator[Problem]:
+    """The training problems of a recipe."""
+    for family in args.synthetic_families:
+        yield from generate(
+            family, args.synthetic_chains, seed=args.synthetic_seed, max_steps=args.synthetic_max_steps
+        )
+
+
+def corpus(args: DataArguments, *, chains: int = 1000, lines: int = 40) -> Iterator[str]:
+    """Texts for a tokenizer from scratch: questions, heads of chains, states and conclusions."""
+    for family in args.synthetic_families:
+        for item in generate(family, chains, seed=args.synthetic_seed, max_steps=args.synthetic_max_steps):
+            yield from (item.question, "\n".join(item.steps[:lines]), item.states[-1], item.conclusion)
+
+
+def _rescue(item: Problem, span: range, before: str | None, rng: random.Random) -> tuple[str, str] | None:
+    """A segment of the problem cut somewhere inside, and the state after its last whole step."""
+    whole = rng.randrange(len(span))
+    line = item.steps[span[whole]]
+    partial = line[: rng.randrange(len(line))]
+    state = item.states[span[whole] - 1] if whole else before
+    if state is None:  # cut in the very first step: nothing to summarize yet
+        return None
+    return "\n".join([*(item.steps[i] for i in span[:whole]), partial]), state
+
+
+def problem_rows(
+    item: Problem, args: DataArguments, count: TokenCounter, rng: random.Random
+) -> list[Instance]:
+    """The rows of one synthetic problem."""
+    uuid = f"{item.family}-{'-'.join(map(str, item.params))}"
+    provenance: dict[str, Any] = {"protocol": args.protocol(), "source": f"synthetic/{item.family}", "uuid": uuid}
+    if args.method == "vanilla":
+        return [vanilla_instance(item.question, item.chain, item.conclusion, **provenance)]
+    spans = pack_units(item.steps, args.eta, count)
+    segments = ["\n".join(item.steps[i] for i in span) for span in spans]
+    summaries = [item.states[span[-1]] for span in spans[:-1]]
+    rows = inftythink_instances(item.question, segments, summaries, item.conclusion, eta=args.eta, **provenance)
+    keep = args.synthetic_rows_per_chain
+    if keep and len(rows) > keep:
+        middle = sorted(rng.sample(range(1, len(rows) - 1), max(keep - 2, 0)))
+        rows = [rows[i] for i in (0, *middle, len(rows) - 1)][:keep]
+    if rng.random() < args.synthetic_rescue_share:
+        index = rng.randrange(len(spans))
+        before = summaries[index - 1] if index else None
+        if cut := _rescue(item, spans[index], before, rng):
+            position = {"epoch": index + 1, "epochs": len(spans), "eta": args.eta}
+            rows.append(rescue_instance(item.question, before, *cut, **position, **provenance))
+    return rows
+
+
+def load_rows(args: DataArguments, count: TokenCounter) -> Iterable[dict[str, Any]]:
+    """The rows that a recipe trains on.
+
+    Raises:
+        ValueError: the data set lacks the columns ``prompt`` and ``completion``.
+    """
+    if args.dataset == "synthetic":
+        rng = random.Random(args.synthetic_seed)
+        return (dict(row) for item in synthetic_problems(args) for row in problem_rows(item, args, count, rng))
+    from datasets import load_dataset
+
+    suffix = Path(args.dataset).suffix.lstrip(".")
+    loader = {"parquet": "parquet", "jsonl": "json", "json": "json"}.get(suffix)
+    rows = (
+        load_dataset(loader, data_files=args.dataset, split="train")
+        if loader
+        else load_dataset(args.dataset, split=args.dataset_split)
+    )
+    if missing := {"prompt", "completion"} - set(rows.column_names):
+        raise ValueError(
+            f"data set {args.dataset} lacks the columns {sorted(missing)}; it has {rows.column_names}."
+            " Training needs 'prompt' and 'completion', as datasets_build writes them"
+        )
+    return rows
+
+
+def tokenize_row(row: dict[str, Any], tokenizer: PreTrainedTokenizerBase) -> dict[str, list[int]]:
+    """Token ids and labels of one row; labels are -100 on the prompt.
+
+    Raises:
+        ValueError: the chat template drops or rewrites the prefill of the prompt.
+    """
+    prompt: list[dict[str, Any]] = row["prompt"]
+    prefill = prompt[-1]["content"] if prompt[-1]["role"] == "assistant" else ""
+    turns = prompt[:-1] if prefill else prompt
+    # A prefill is appended after the rendered turns for the same reason as the completion: verbatim, template or not.
+    text = tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False) + prefill
+    prompt_ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    completion_ids = tokenizer(row["completion"][-1]["content"], add_special_tokens=False)["input_ids"]
+    completion_ids = [*completion_ids, tokenizer.eos_token_id]
+    return {"input_ids": [*prompt_ids, *completion_ids], "labels": [-100] * len(prompt_ids) + completion_ids}
+
+
+def tokenized_dataset(
+    rows: Iterable[dict[str, Any]], tokenizer: PreTrainedTokenizerBase, max_length: int
+) -> tuple[Dataset, Counter[str]]:
+    """Tokenize rows for ``SFTTrainer`` and count what happened to them.
+
+    Rows above ``max_length`` are left out whole, never cut: a cut row would lose its summary and its end.
+
+    Raises:
+        ValueError: no row is left.
+    """
+    from datasets import Dataset
+
+    funnel: Counter[str] = Counter()
+    kept: dict[str, list[list[int]]] = {"input_ids": [], "labels": []}
+    for row in rows:
+        item = tokenize_row(row, tokenizer)
+        size = len(item["input_ids"])
+        if size > max_length:
+            funnel["rows too long"] += 1
+            continue
+        funnel["rows"] += 1
+        funnel["tokens"] += size
+        funnel["completion tokens"] += sum(label >= 0 for label in item["labels"])
+        for column, values in item.items():
+            kept[column].append(values)
+    if not kept["input_ids"]:
+        raise ValueError(f"none of {funnel['rows too long']} rows fits max_length = {max_length}")
+    return Dataset.from_dict(kept), funnel

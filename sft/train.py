@@ -1,0 +1,127 @@
+"""Supervised fine-tuning on InftyThink instances, or on whole chains, with TRL's ``SFTTrainer``.
+
+Run as: ``python -m sft.train --config sft/recipes/bundled.yaml`` (``--resume`` goes on after a kill). A recipe's keys are
+the fields of :class:`~sft.arguments.DataArguments`, :class:`~sft.arguments.ModelArguments` and TRL's ``SFTConfig``; any
+other key is an error.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sft.arguments import DataArguments, ModelArguments
+from sft.data import corpus, load_rows, tokenized_dataset
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from trl import SFTConfig
+
+__all__ = ["load_model", "main", "parse", "train"]
+
+
+def parse(argv: Sequence[str] | None = None) -> tuple[DataArguments, ModelArguments, SFTConfig]:
+    """Read a recipe and the command line, strictly.
+
+    Raises:
+        ValueError: a key is unknown.
+    """
+    from trl import SFTConfig, TrlParser
+
+    parser = TrlParser((DataArguments, ModelArguments, SFTConfig))
+    data, model, config = parser.parse_args_and_config(list(argv) if argv is not None else None)
+    return data, model, config
+
+
+def load_model(
+    data: DataArguments, model: ModelArguments, config: SFTConfig
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """The model to train and its tokenizer: a checkpoint, or new ones."""
+    if model.model_name_or_path:
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        tokenizer = AutoTokenizer.from_pretrained(model.model_name_or_path)
+        if tokenizer.chat_template is None:
+            raise ValueError(f"{model.model_name_or_path} has no chat template; set one on its tokenizer first")
+        return AutoModelForCausalLM.from_pretrained(
+            model.model_name_or_path, attn_implementation=model.attn_implementation
+        ), tokenizer
+    from sft.scratch import build_model, build_tokenizer
+
+    context = model.context or config.max_length
+    if not context:
+        raise ValueError("a model from scratch needs its context window: set 'context' or 'max_length'")
+    tokenizer = build_tokenizer(corpus(data), vocab_size=model.vocab_size, model_max_length=context)
+    built = build_model(
+        tokenizer,
+        hidden_size=model.hidden_size,
+        num_layers=model.num_layers,
+        num_heads=model.num_heads,
+        intermediate_size=model.intermediate_size,
+        context=context,
+        seed=config.seed,
+    )
+    return built, tokenizer
+
+
+def _card(data: DataArguments, context: int) -> dict[str, Any]:
+    """What the reasoner must know to use the model right; saved as ``inftythink.json`` beside the weights."""
+    from inftythink_graph.protocol import PROTOCOL_VERSION
+
+    card: dict[str, Any] = {"method": data.method, "protocol_version": PROTOCOL_VERSION, "context": context}
+    if data.method == "inftythink":
+        card |= {"eta": data.eta, "summary_budget": data.summary_budget, "history": data.history}
+    return card
+
+
+def train(data: DataArguments, model_args: ModelArguments, config: SFTConfig) -> Path:
+    """Train and save; returns the folder with the finished model (``output_dir``/final).
+
+    Resumes from the last checkpoint in ``output_dir`` when ``resume_from_checkpoint`` is ``"auto"``.
+    """
+    from transformers.trainer_utils import get_last_checkpoint
+    from trl import SFTTrainer
+
+    model, tokenizer = load_model(data, model_args, config)
+    if config.max_length is None:
+        raise ValueError("max_length must be set: rows above it are left out, never cut")
+
+    def count(texts: Sequence[str]) -> list[int]:
+        return [len(ids) for ids in tokenizer(list(texts), add_special_tokens=False)["input_ids"]]
+
+    rows, funnel = tokenized_dataset(load_rows(data, count), tokenizer, config.max_length)
+    print(json.dumps({"data": dict(funnel)}), flush=True)
+    checkpoint = config.resume_from_checkpoint
+    if checkpoint == "auto":
+        output = Path(config.output_dir or ".")
+        checkpoint = get_last_checkpoint(str(output)) if output.is_dir() else None
+        print(json.dumps({"resumed_from": checkpoint}), flush=True)
+    trainer = SFTTrainer(model=model, args=config, train_dataset=rows, processing_class=tokenizer)
+    trainer.train(resume_from_checkpoint=checkpoint)
+    final = Path(config.output_dir or ".") / "final"
+    trainer.save_model(str(final))
+    context = int(getattr(model.config, "max_position_embeddings", config.max_length))
+    (final / "inftythink.json").write_text(json.dumps(_card(data, context), indent=2) + "\n")
+    return final
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Command line. Exit code 2 for a recipe that can't be run."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if "--resume" in arguments:
+        arguments.remove("--resume")
+        arguments += ["--resume_from_checkpoint", "auto"]
+    try:
+        final = train(*parse(arguments))
+    except (ValueError, FileNotFoundError) as error:
+        print(f"sft.train: {error}", file=sys.stderr)
+        return 2
+    print(f"model saved in {final}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
