@@ -25,6 +25,9 @@ class DataArguments:
     )
     eta: int = field(default=4096, metadata={"help": "most tokens of a segment"})
     summary_budget: int = field(default=512, metadata={"help": "most tokens of a summary"})
+    sampling_temperature: float | None = field(
+        default=None, metadata={"help": "temperature that the model's card recommends to whoever uses the model"}
+    )
     history: Literal["user", "assistant"] = field(default="user", metadata={"help": "turn that holds the summary"})
     synthetic_families: list[str] = field(default_factory=lambda: ["collatz", "gcd", "product"])
     synthetic_chains: int = field(default=1000, metadata={"help": "chains of each family"})

@@ -11,8 +11,9 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from inftythink_graph.models.base import ModelCard
 from sft.arguments import DataArguments, ModelArguments
 from sft.data import corpus, load_rows, tokenized_dataset
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
     from trl import SFTConfig
 
-__all__ = ["load_model", "main", "parse", "train"]
+__all__ = ["load_model", "main", "model_card", "parse", "train"]
 
 
 def parse(argv: Sequence[str] | None = None) -> tuple[DataArguments, ModelArguments, SFTConfig]:
@@ -67,14 +68,18 @@ def load_model(
     return built, tokenizer
 
 
-def _card(data: DataArguments, context: int) -> dict[str, Any]:
+def model_card(data: DataArguments, context: int) -> ModelCard:
     """What the reasoner must know to use the model right; saved as ``inftythink.json`` beside the weights."""
-    from inftythink_graph.protocol import PROTOCOL_VERSION
-
-    card: dict[str, Any] = {"method": data.method, "protocol_version": PROTOCOL_VERSION, "context": context}
-    if data.method == "inftythink":
-        card |= {"eta": data.eta, "summary_budget": data.summary_budget, "history": data.history}
-    return card
+    if data.method == "vanilla":
+        return ModelCard(method="vanilla", context=context, temperature=data.sampling_temperature)
+    return ModelCard(
+        method="inftythink",
+        context=context,
+        eta=data.eta,
+        summary_budget=data.summary_budget,
+        history=data.history,
+        temperature=data.sampling_temperature,
+    )
 
 
 def train(data: DataArguments, model_args: ModelArguments, config: SFTConfig) -> Path:
@@ -104,7 +109,7 @@ def train(data: DataArguments, model_args: ModelArguments, config: SFTConfig) ->
     final = Path(config.output_dir or ".") / "final"
     trainer.save_model(str(final))
     context = int(getattr(model.config, "max_position_embeddings", config.max_length))
-    (final / "inftythink.json").write_text(json.dumps(_card(data, context), indent=2) + "\n")
+    model_card(data, context).write(final)
     return final
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
@@ -27,6 +27,7 @@ class ModelCard:
         eta: most tokens of a segment; 0 for vanilla.
         summary_budget: most tokens of a summary; 0 for vanilla.
         history: the turn that holds the last summary.
+        temperature: sampling temperature that suits the model; None where nothing is known.
         protocol_version: version of the text format.
     """
 
@@ -35,6 +36,7 @@ class ModelCard:
     eta: int = 0
     summary_budget: int = 0
     history: Literal["user", "assistant"] = "user"
+    temperature: float | None = None
     protocol_version: str = "1"
 
     @classmethod
@@ -51,6 +53,10 @@ class ModelCard:
             return cls(**json.loads(path.read_text()))
         except (TypeError, ValueError) as error:
             raise CheckpointError(f"{path} is no InftyThink model card: {error}") from error
+
+    def write(self, folder: str | Path) -> None:
+        """Save the card in a model's folder."""
+        (Path(folder) / CARD_FILE).write_text(json.dumps(asdict(self), indent=2) + "\n")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,165 @@
+"""The command line: ``inftythink solve`` and ``inftythink serve``. Exit code 2 for input that can't be run."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from inftythink_graph import __version__
+from inftythink_graph.errors import InftyThinkError, InvalidInputError
+
+if TYPE_CHECKING:
+    from inftythink_graph.graph import InftyThinkGraph
+    from inftythink_graph.models.base import ModelInfo
+
+__all__ = ["build_parser", "main"]
+
+_PREFIX = "inftythink: "
+
+
+def _add_solve(commands: Any) -> None:
+    solve = commands.add_parser(
+        "solve",
+        help="think a question through and show how",
+        description="Think a question through. Without --base-url the bundled small model answers, in this process: it"
+        " knows Collatz stopping times, greatest common divisors and products, and nothing else.",
+    )
+    solve.add_argument("question", help="the question; '-' reads it from standard input")
+    model = solve.add_argument_group("model")
+    model.add_argument("--base-url", help="an OpenAI-compatible server, for example http://127.0.0.1:8000/v1")
+    model.add_argument("--model", help="name on the server, or a local checkpoint folder; by default the only one served")
+    model.add_argument("--api-key", help="key of the server; by default $OPENAI_API_KEY")
+    model.add_argument(
+        "--protocol",
+        choices=("native", "prompted"),
+        help="native for models trained on the format, prompted for any other; by default the model's card decides",
+    )
+    model.add_argument("--history", choices=("user", "assistant"), default="user", help="turn that holds the summary")
+    loop = solve.add_argument_group("thinking")
+    loop.add_argument("--eta", type=int, help="most tokens of a segment (default: the model's own, else 4096)")
+    loop.add_argument("--summary-budget", type=int, help="most tokens of a summary (default: the model's own, else 512)")
+    loop.add_argument("--max-epochs", type=int, default=200, help="most segments (default: %(default)s)")
+    loop.add_argument("--temperature", type=float, help="sampling temperature (default: the model's own, else 0.7)")
+    loop.add_argument("--top-p", type=float, help="nucleus of the sampling")
+    loop.add_argument("--seed", type=int, help="seed of the sampling")
+    loop.add_argument(
+        "--on-exhausted", choices=("force", "return"), default="force", help="force an answer when epochs run out, or not"
+    )
+    loop.add_argument("--gold", metavar="ANSWER", help="check answers against this one and think on while they differ")
+    output = solve.add_argument_group("output")
+    output.add_argument("--json", action="store_true", help="print the result, trace included, as one JSON object")
+    output.add_argument("--plot", type=Path, metavar="FILE", help="draw context against tokens generated (png, svg, pdf)")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line's parser."""
+    parser = argparse.ArgumentParser(prog="inftythink", description="Reasoning of unbounded depth in a bounded context.")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_solve(commands)
+    commands.add_parser(
+        "serve", add_help=False, help="serve a model with vLLM, with the flags that the reasoner profits from"
+    )
+    return parser
+
+
+def _model(args: argparse.Namespace) -> Any:
+    if args.base_url:
+        from inftythink_graph.models import ChatVLLM
+
+        options = {"api_key": args.api_key} if args.api_key else {}
+        return ChatVLLM(base_url=args.base_url, **({"model": args.model} if args.model else {}), **options)
+    from inftythink_graph.models import EmbeddedChatModel
+
+    return EmbeddedChatModel(**({"model_path": args.model} if args.model else {}))
+
+
+def _graph(args: argparse.Namespace) -> tuple[InftyThinkGraph, ModelInfo]:
+    from inftythink_graph.answers import gold_verifier
+    from inftythink_graph.graph import create_inftythink_graph
+    from inftythink_graph.protocol import Protocol
+
+    try:
+        protocol = Protocol(args.protocol or "native", args.history) if args.protocol or args.history != "user" else None
+    except ValueError as error:
+        raise InvalidInputError(str(error)) from error
+    model = _model(args)
+    graph = create_inftythink_graph(
+        model,
+        max_epochs=args.max_epochs,
+        eta=args.eta,
+        summary_budget=args.summary_budget,
+        temperature=args.temperature,
+        top_p=args.top_p,
+        seed=args.seed,
+        protocol=protocol,
+        verifier=gold_verifier(args.gold) if args.gold else None,
+        on_exhausted=args.on_exhausted,
+        keep_trace=True,
+    )
+    return graph, model.describe()
+
+
+def _check_plot(path: Path | None) -> None:
+    # Before the thinking starts, not after.
+    if path is not None and not path.resolve().parent.is_dir():
+        raise InvalidInputError(f"can't write {path}: the folder {path.parent} does not exist")
+
+
+def _solve(args: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from inftythink_graph.view import RunView, show_result
+
+    question = sys.stdin.read() if args.question == "-" else args.question
+    _check_plot(args.plot)
+    graph, info = _graph(args)
+    console = Console(stderr=args.json)
+    view = RunView(console, window=info.window, max_epochs=args.max_epochs)
+    result: dict[str, Any] = {}
+    with view.running():
+        for mode, chunk in graph.stream({"question": question}, stream_mode=["updates", "values"]):
+            if mode == "updates":
+                view.update(chunk)
+            else:
+                result = chunk
+    if args.json:
+        print(json.dumps(result, ensure_ascii=False))
+    else:
+        show_result(console, result, window=info.window)  # type: ignore[arg-type]
+    if args.plot is not None:
+        from inftythink_graph.plot import save_sawtooth
+
+        save_sawtooth(args.plot, result["trace"], window=info.window)
+        console.print(f"plot: {args.plot}", style="dim", markup=False)
+    return 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        if arguments[:1] == ["serve"]:
+            from inftythink_graph.serve import main as serve
+
+            return serve(arguments[1:])
+        args = build_parser().parse_args(arguments)
+        return _solve(args)
+    except (InftyThinkError, ConnectionError) as error:
+        print(f"{_PREFIX}{error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"{_PREFIX}interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output went away, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

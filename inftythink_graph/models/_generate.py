@@ -1,0 +1,151 @@
+"""Generation with a transformers checkpoint: one batch, every row with its own limit, sampling and seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, LogitsProcessor, LogitsProcessorList
+from transformers import StoppingCriteria, StoppingCriteriaList
+
+from inftythink_graph.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+__all__ = ["Completion", "Engine", "Request"]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One row of a batch: prompt token ids, token limit and sampling (temperature 0 is greedy)."""
+
+    prompt: tuple[int, ...]
+    max_tokens: int
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """Generated text, its number of tokens (the end-of-sequence token included) and ``stop`` or ``length``."""
+
+    text: str
+    tokens: int
+    finish_reason: str
+
+
+class _RowSampling(LogitsProcessor):  # type: ignore[misc]
+    """Draws each row's next token with the row's own temperature, nucleus and random generator.
+
+    ``generate`` then runs greedily: the drawn token's score is raised above all others. A row's draws thus depend on its
+    seed alone, not on what it shares a batch with.
+    """
+
+    def __init__(self, requests: Sequence[Request]) -> None:
+        self._rows = []
+        for row, request in enumerate(requests):
+            if request.temperature > 0:
+                generator = torch.Generator()
+                if request.seed is None:
+                    generator.seed()
+                else:
+                    generator.manual_seed(request.seed)
+                self._rows.append((row, request, generator))
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        for row, request, generator in self._rows:
+            weights = torch.softmax(scores[row].float().cpu() / request.temperature, dim=-1)
+            if request.top_p < 1:
+                ordered, order = weights.sort(descending=True)
+                outside = ordered.cumsum(0) - ordered >= request.top_p  # the first token always stays
+                weights[order[outside]] = 0
+            token = int(torch.multinomial(weights, 1, generator=generator))
+            scores[row, token] = torch.inf
+        return scores
+
+
+class _RowLimits(StoppingCriteria):  # type: ignore[misc]
+    """Ends each row at its own token limit."""
+
+    def __init__(self, prompt_length: int, limits: Sequence[int]) -> None:
+        self._prompt_length = prompt_length
+        self._limits = torch.tensor(limits)
+
+    def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
+        return (self._limits <= input_ids.shape[1] - self._prompt_length).to(input_ids.device)
+
+
+class Engine:
+    """A loaded checkpoint.
+
+    Attributes:
+        window: the context window in tokens.
+        tokenizer: the checkpoint's tokenizer, with a chat template.
+
+    Raises:
+        CheckpointError: the folder is none, or holds no causal language model with a chat template.
+    """
+
+    def __init__(self, path: str | Path, *, device: str, dtype: str) -> None:
+        try:
+            self.tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(str(path))
+            self.model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+                str(path), dtype=dtype if dtype == "auto" else getattr(torch, dtype)
+            )
+        except (OSError, ValueError, KeyError) as error:
+            first_line = str(error).strip().splitlines()[0]
+            raise CheckpointError(
+                f"{path} holds no model that transformers can load ({first_line}); allowed: the folder of a causal language"
+                " model with its tokenizer, or a Hugging Face name"
+            ) from error
+        if self.tokenizer.chat_template is None:
+            raise CheckpointError(f"the tokenizer of {path} has no chat template; save one with the model")
+        self.tokenizer.padding_side = "left"
+        self.model.to(device).eval()
+        self.window = int(self.model.config.max_position_embeddings)
+
+    def encode(self, messages: Sequence[dict[str, Any]]) -> tuple[int, ...]:
+        """Token ids of a prompt. A last assistant message is a prefill: it is appended verbatim, template or not."""
+        turns = list(messages)
+        prefill = turns.pop()["content"] if turns and turns[-1]["role"] == "assistant" else ""
+        text = self.tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False) + prefill
+        return tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    @torch.inference_mode()
+    def run(self, requests: Sequence[Request]) -> list[Completion]:
+        """Complete a batch of prompts, each of which must leave room for at least one token of its limit."""
+        longest = max(len(request.prompt) for request in requests)
+        pad = self.tokenizer.pad_token_id if self.tokenizer.pad_token_id is not None else self.tokenizer.eos_token_id
+        ids = torch.full((len(requests), longest), pad)
+        mask = torch.zeros_like(ids)
+        for row, request in enumerate(requests):
+            ids[row, longest - len(request.prompt) :] = torch.tensor(request.prompt)
+            mask[row, longest - len(request.prompt) :] = 1
+        # The server's rule: a completion ends where the window does.
+        limits = [min(r.max_tokens, self.window - len(r.prompt)) for r in requests]
+        output = self.model.generate(
+            ids.to(self.model.device),
+            attention_mask=mask.to(self.model.device),
+            max_new_tokens=max(limits),
+            do_sample=False,
+            temperature=None,
+            top_p=None,
+            top_k=None,
+            pad_token_id=pad,
+            logits_processor=LogitsProcessorList([_RowSampling(requests)]),
+            stopping_criteria=StoppingCriteriaList([_RowLimits(longest, limits)]),
+        )
+        ends = self.model.generation_config.eos_token_id
+        ends = set(ends) if isinstance(ends, list) else {ends}
+        return [self._read(row[longest:], limit, ends) for row, limit in zip(output.tolist(), limits, strict=True)]
+
+    def _read(self, ids: list[int], limit: int, ends: set[int]) -> Completion:
+        stop = next((i for i, token in enumerate(ids[:limit]) if token in ends), None)
+        kept = ids[: limit if stop is None else stop]
+        text = self.tokenizer.decode(kept, skip_special_tokens=True)
+        return Completion(text, len(kept) + (stop is not None), "length" if stop is None else "stop")

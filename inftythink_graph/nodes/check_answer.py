@@ -1,0 +1,77 @@
+"""The node ``check_answer``: is there a conclusion, is its answer acceptable, and may the run go on?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from inftythink_graph.answers import extract_answer
+from inftythink_graph.models.base import ModelInfo
+from inftythink_graph.nodes.flow import Ask, Check, Describe, Flow, Reply
+from inftythink_graph.nodes.reason import sampling
+from inftythink_graph.protocol import parse, question_text
+from inftythink_graph.state import InftyThinkState, Settings, add_usage, with_request
+from inftythink_graph.verdicts import Candidate, Verdict
+
+__all__ = ["STEPS_PER_EPOCH", "check_answer"]
+
+STEPS_PER_EPOCH = 3
+"""Graph steps that one more epoch takes: summarize, reason, check_answer."""
+
+_FORCED_ANSWER_TOKENS = 64  # at the least: a boxed answer with a few words around it
+
+
+def _forced_answer(state: InftyThinkState, settings: Settings) -> Flow:
+    """Make the model answer from its last summary; the outcome holds the conclusion and the request's usage."""
+    info: ModelInfo = yield Describe()
+    resolved = settings.resolve(info.card)
+    messages = resolved.protocol.render_forced_answer(
+        state["question"], state["summary"] or None, prefill=info.prefill
+    )
+    limit = max(resolved.summary_budget, _FORCED_ANSWER_TOKENS)
+    reply: Reply = yield Ask(messages, limit, sampling(settings, resolved, state["epochs"] + 1), thinking=None)
+    parsed = parse(reply.text, reply.finish_reason, reasoning=reply.reasoning)
+    return {"conclusion": parsed.conclusion or parsed.summary, "usage": reply.usage}
+
+
+def check_answer(state: InftyThinkState, settings: Settings, *, has_verifier: bool = False) -> Flow:
+    """Judge the epoch's conclusion; end the run, or leave the status open for another epoch.
+
+    Running out of epochs, of graph steps or of progress is a status, never an exception. An answer that had to be forced
+    counts as ``answered`` only where a verifier accepts it.
+    """
+    record = state["epoch"]
+    conclusion, answer, status, usage = record["conclusion"], None, None, state["usage"]
+    verdict = Verdict(False)
+    if conclusion:
+        answer = extract_answer(conclusion)
+        verdict = yield _check(state, answer, conclusion)
+        status = "answered" if verdict.accepted else None
+
+    stalled = state["repeats"] >= settings.stall_after
+    if status is None and (stalled or _out_of_epochs(state, settings)):
+        status = "rejected" if conclusion else "stalled" if stalled else "exhausted"
+        if not conclusion and settings.on_exhausted == "force":
+            forced = yield from _forced_answer(state, settings)
+            usage = add_usage(usage, forced["usage"])
+            record = with_request(record, forced["usage"])
+            if conclusion := forced["conclusion"]:
+                answer = extract_answer(conclusion)
+                if has_verifier:
+                    verdict = yield _check(state, answer, conclusion)
+                    status = "answered" if verdict.accepted else "rejected"
+
+    record = {**record, "answer": answer, "conclusion": conclusion, "verdict": verdict.reason}
+    update: dict[str, Any] = {"epoch": record, "status": status, "usage": usage}
+    if conclusion:  # a rejected one stays, as the best so far, until a better one comes
+        update |= {"conclusion": conclusion, "answer": answer}
+    if settings.keep_trace and status is not None:
+        update["trace"] = [*state.get("trace", []), record]
+    return update
+
+
+def _check(state: InftyThinkState, answer: str | None, conclusion: str) -> Check:
+    return Check(Candidate(question_text(state["question"]), answer, conclusion, state["epochs"]))
+
+
+def _out_of_epochs(state: InftyThinkState, settings: Settings) -> bool:
+    return state["epochs"] >= settings.max_epochs or state["remaining_steps"] <= STEPS_PER_EPOCH

@@ -1,0 +1,132 @@
+"""The node ``reason``: one request for question + summary, which thinks at most eta tokens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from inftythink_graph.errors import InvalidInputError, WindowTooSmallError
+from inftythink_graph.models.base import ModelInfo
+from inftythink_graph.nodes.flow import Ask, Describe, Flow, Measure, Reply
+from inftythink_graph.protocol import Content, Parsed, Protocol, parse, question_text
+from inftythink_graph.state import EpochRecord, InftyThinkState, Resolved, Settings, add_usage, no_usage, with_request
+
+__all__ = ["TAG_TOKENS", "context_bound", "is_fresh", "reason", "sampling"]
+
+TAG_TOKENS = 16
+"""Tokens that the tags of one epoch may take, where they are plain text to the tokenizer."""
+
+
+def context_bound(question_tokens: int, resolved: Resolved) -> int:
+    """The longest context, in tokens, that any request of a run can reach, whatever the depth.
+
+    ``question_tokens`` is the rendered prompt of the first epoch, template included. On top of it come the last summary,
+    the segment, the new summary, and, where a segment was cut, room to have it summarized.
+    """
+    budget = resolved.summary_budget
+    if resolved.protocol.kind == "prompted":
+        # The longer of the two requests: reasoning (history + eta), and summarizing (history + segment + summary).
+        return question_tokens + budget + resolved.eta + budget + 2 * TAG_TOKENS
+    return question_tokens + (budget + TAG_TOKENS) + (resolved.eta + budget + TAG_TOKENS) + budget
+
+
+def is_fresh(state: InftyThinkState) -> bool:
+    """Whether this is a question's first epoch; a reused thread still holds the keys of its last question."""
+    return state.get("status") is not None or state.get("asked") != state["question"] or not state.get("epochs")
+
+
+def sampling(settings: Settings, resolved: Resolved, epoch: int) -> dict[str, Any]:
+    """Sampling options of one epoch. The seed moves with the epoch, or a repeated prompt would repeat its completion."""
+    options: dict[str, Any] = {"temperature": resolved.temperature}
+    if settings.top_p is not None:
+        options["top_p"] = settings.top_p
+    if settings.seed is not None:
+        options["seed"] = settings.seed + epoch
+    return options
+
+
+def _check_question(question: Content) -> None:
+    has_media = not isinstance(question, str) and any(
+        not isinstance(block, str) and block.get("type") not in (None, "text") for block in question
+    )
+    if not question_text(question).strip() and not has_media:
+        raise InvalidInputError("the question is empty; give a text, or content blocks with at least one text or image")
+
+
+def _check_window(question_tokens: int, window: int, resolved: Resolved) -> None:
+    needed = context_bound(question_tokens, resolved)
+    if needed <= window:
+        return
+    room = window - (needed - resolved.eta)
+    advice = f"lower eta to at most {room}" if room >= 1 else "shorten the question or the summary budget"
+    raise WindowTooSmallError(
+        f"the model's window of {window} tokens can't hold an epoch of up to {needed}: question with template"
+        f" {question_tokens}, eta {resolved.eta}, summary budget {resolved.summary_budget} (read, written and rewritten);"
+        f" {advice}",
+        needed=needed,
+        window=window,
+    )
+
+
+def _read(reply: Reply, protocol: Protocol) -> Parsed:
+    parsed = parse(reply.text, reply.finish_reason, reasoning=reply.reasoning)
+    if parsed.kind == "conclusion" and parsed.truncated and "\\boxed{" not in parsed.conclusion:
+        # Cut before it got to its answer: still reasoning, for the loop's purposes.
+        return Parsed("cut", segment="\n\n".join(part for part in (parsed.segment, parsed.conclusion) if part))
+    if parsed.kind == "summary" and protocol.kind == "prompted":
+        # Nobody asked for tags, so what stands between them is part of the reasoning.
+        return Parsed("cut", segment="\n\n".join(part for part in (parsed.segment, parsed.summary) if part))
+    return parsed
+
+
+def reason(state: InftyThinkState, settings: Settings) -> Flow:
+    """Think for one epoch.
+
+    Raises (through the graph):
+        InvalidInputError: the question is empty.
+        WindowTooSmallError: the model's window can't hold an epoch.
+    """
+    question = state["question"]
+    info: ModelInfo = yield Describe()
+    resolved = settings.resolve(info.card)
+    protocol = resolved.protocol
+    fresh = is_fresh(state)
+    summary = "" if fresh else state["summary"]
+    messages = protocol.render(question, summary or None)
+    if fresh:
+        _check_question(question)
+        if protocol.history == "assistant" and not info.prefill:
+            raise InvalidInputError(
+                "history='assistant' needs a model that can continue a message (ChatVLLM, EmbeddedChatModel);"
+                " allowed here: history='user'"
+            )
+        if info.window is not None:
+            tokens = yield Measure(messages)
+            if tokens is not None:
+                _check_window(tokens, info.window, resolved)
+
+    native = protocol.kind == "native"
+    limit = resolved.eta + (resolved.summary_budget + TAG_TOKENS if native else 0)
+    epochs = 1 if fresh else state["epochs"] + 1
+    reply: Reply = yield Ask(messages, limit, sampling(settings, resolved, epochs), thinking=resolved.eta if native else None)
+    parsed = _read(reply, protocol)
+    record = EpochRecord(
+        epoch=epochs,
+        kind=parsed.kind,
+        segment=parsed.segment,
+        summary=parsed.summary,
+        conclusion=parsed.conclusion,
+        answer=None,
+        verdict="",
+        contexts=[],
+        usage=no_usage(),
+    )
+    update: dict[str, Any] = {
+        "epochs": epochs,
+        "epoch": with_request(record, reply.usage),
+        "usage": add_usage(no_usage() if fresh else state["usage"], reply.usage),
+    }
+    if fresh:
+        update |= {"asked": question, "summary": "", "answer": None, "conclusion": "", "status": None, "repeats": 0}
+        if settings.keep_trace:
+            update["trace"] = []
+    return update

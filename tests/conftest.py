@@ -1,0 +1,62 @@
+"""For all tests: fast ones first, nothing phones out, and no skipped integration test in CI."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+# Before anything imports torch, transformers or vllm. Two threads whatever the machine: sums then come out alike, and a
+# server under test isn't starved.
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("MPLBACKEND", "Agg")
+for _name in (
+    "HF_HUB_OFFLINE",
+    "HF_DATASETS_OFFLINE",
+    "HF_HUB_DISABLE_TELEMETRY",
+    "VLLM_NO_USAGE_STATS",
+    "DO_NOT_TRACK",
+):
+    os.environ.setdefault(_name, "1")
+os.environ.setdefault("LANGSMITH_TRACING", "false")
+
+INTEGRATION = Path(__file__).parent / "integration"
+IN_CI = os.environ.get("CI", "").lower() not in {"", "0", "false"}
+
+
+def _must_run(item: pytest.Item) -> bool:
+    return IN_CI and item.get_closest_marker("integration") is not None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what lies in tests/integration, and put all that is marked so last."""
+    for item in items:
+        if INTEGRATION in item.path.parents and item.get_closest_marker("integration") is None:
+            item.add_marker(pytest.mark.integration)
+    items.sort(key=lambda item: item.get_closest_marker("integration") is not None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """In CI a skipped integration test fails: there, all that it needs is installed."""
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail") and _must_run(item):
+        report.outcome = "failed"
+        report.longrepr = f"integration test skipped in CI: {report.longrepr}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """The same for an integration module that skips itself while it is imported."""
+    report = yield
+    if IN_CI and report.skipped and INTEGRATION in collector.path.parents:
+        report.outcome = "failed"
+        report.longrepr = f"integration tests skipped in CI: {report.longrepr}"
+    return report
