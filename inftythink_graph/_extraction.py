@@ -38,10 +38,10 @@ _ENCLOSURES = (("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"), ("**", 
 def extract_answer(conclusion: str) -> str | None:
     r"""The final answer that a conclusion states.
 
-    In this order: the content of the last ``\boxed{...}`` (``\fbox{...}`` and ``\boxed 5`` count as well; of nested boxes
-    the inner one; an empty or unclosed box only where there is no other); what the last closing phrase names ("the answer
-    is (C)", "Answer: 42", "#### 42"), a multiple-choice letter (A to J) as the bare letter; the last line that says
-    something, without markdown and its closing period.
+    In this order: the content of the last ``\boxed{...}`` (``\fbox{...}`` and ``\boxed 5`` count as well; of nested
+    boxes the inner one; an empty or unclosed box only where there is no other); what the last closing phrase names
+    ("the answer is (C)", "Answer: 42", "#### 42"), a multiple-choice letter (A to J) as the bare letter; the last line
+    that says something, without markdown and its closing period.
 
     Returns:
         The answer, or None where the text is empty. Never raises, and takes time linear in the text's length.

@@ -35,7 +35,7 @@ class Undecided:
     gold: str
 
 
-_SPACE_COMMANDS = re.compile(r"\\(?:[,;:! ]|quad(?![A-Za-z])|qquad(?![A-Za-z])|displaystyle(?![A-Za-z]))|~")
+_SPACE_COMMANDS = re.compile(r"(?<!\\)\\(?:[,;:! ]|quad(?![A-Za-z])|qquad(?![A-Za-z])|displaystyle(?![A-Za-z]))|~")
 _SIZE_COMMANDS = re.compile(r"\\(?:left|right|big|Big|bigg|Bigg)[lr]?(?![A-Za-z])\.?")
 _FRACTION_COMMANDS = re.compile(r"\\[dtc]frac(?![A-Za-z])")
 _SHORT_FRACTION = re.compile(r"\\frac\s?(?:\{([^{}]{1,50})\}|(\d))\s?(?:\{([^{}]{1,50})\}|(\d))")
@@ -55,6 +55,8 @@ _REPLACEMENTS = (
     ("\u00b0", "^\\circ"),
     ("^{\\circ}", "^\\circ"),
     ("\\degree", "^\\circ"),
+    ("\\leqslant", "\\le"),
+    ("\\geqslant", "\\ge"),
     ("\\leq", "\\le"),
     ("\\geq", "\\ge"),
     ("\\neq", "\\ne"),
@@ -63,7 +65,7 @@ _REPLACEMENTS = (
 
 
 def _tidy(answer: str) -> str:
-    r"""One spelling for what LaTeX can spell in many ways. ``\text`` stays, so that units and words are seen as such."""
+    r"""One spelling for what LaTeX can spell in many ways. ``\text`` stays: it tells units and words from variables."""
     text = answer.strip()
     for _ in range(4):
         text = _unwrap(text.rstrip(" \t\n.,;") if not text.endswith("..") else text)
@@ -85,10 +87,27 @@ def _unwrap(text: str) -> str:
     """``text`` without one layer of math delimiters or a box around all of it."""
     for left, right in (("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"), ("\\boxed{", "}")):
         inner = text[len(left) : -len(right)]
-        whole = inner.count("{") == inner.count("}") if right == "}" else left not in inner and right not in inner
+        unescaped = inner.replace("\\$", "")
+        whole = _balanced(inner) if right == "}" else left not in unescaped and right not in unescaped
         if inner and text.startswith(left) and text.endswith(right) and whole and inner.rstrip()[-1:] != "\\":
             return inner.strip()
     return text
+
+
+def _balanced(text: str) -> bool:
+    """Whether no brace in ``text`` closes one that was opened before it."""
+    depth = 0
+    for character in text:
+        depth += (character == "{") - (character == "}")
+        if depth < 0:
+            return False
+    return depth == 0
+
+
+def _for_algebra(text: str) -> str:
+    """Tidied text as a LaTeX parser takes it: percent signs escaped, dollars as a currency left out."""
+    text = text.replace("\\$", "").replace("%", "\\%")
+    return text.replace("$", "") if text.count("$") == 1 else text
 
 
 def _bare(text: str) -> str:
@@ -104,29 +123,40 @@ _MARKED_CHOICE = re.compile(r"(?:\(([A-J])\)|([A-J])[).:])[ $\\]")
 
 def choice_letter(answer: str) -> str | None:
     r"""The letter A to J that ``answer`` is (``C``, ``(c)``, ``\text{(C)}``), else None."""
-    match = _CHOICE.fullmatch(_bare(_tidy(answer)))
-    return match[1].upper() if match else None
+    letter = _choice(_tidy(answer))
+    return letter.upper() if letter else None
+
+
+def _choice(text: str) -> str:
+    """The choice letter in tidied ``text`` or "": a capital, or a small letter where it stands bare."""
+    bare = _bare(text)
+    match = _CHOICE.fullmatch(bare)
+    if match is None:
+        return ""
+    return match[1] if len(bare) == 1 else match[1].upper()
 
 
 # --- numbers with units ----------------------------------------------------------------------------------------------
 
-_NUMBER = r"(?:\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d*)?|\d+\.?\d*|\.\d+)"
+_NUMBER = r"(?:\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d*)?|\d+(?:\.\d*)?|\.\d+)"
 _QUANTITY = re.compile(
     rf"(?P<sign>[-+]?) ?(?P<dollar>\\?\$)? ?(?P<sign2>[-+]?) ?(?:"
     rf"(?:(?P<whole>\d+) ?)?\\frac ?\{{ ?(?P<top>-?{_NUMBER}) ?\}} ?\{{ ?(?P<bottom>-?{_NUMBER}) ?\}}"
     rf"|(?:(?P<whole2>\d+) )?(?P<top2>{_NUMBER}) ?/ ?(?P<bottom2>{_NUMBER})"
-    rf"|(?P<number>{_NUMBER})(?: ?(?:\\times|\\cdot|\*) ?10 ?\^ ?\{{? ?(?P<power>[-+]?\d{{1,3}}) ?\}}?|[eE](?P<power2>[-+]?\d{{1,3}}))?"
+    rf"|(?P<number>{_NUMBER})(?: ?(?:\\times|\\cdot|\*) ?10 ?\^ ?\{{? ?(?P<power>[-+]?\d{{1,3}}) ?\}}?"
+    r"|[eE](?P<power2>[-+]?\d{1,3}))?"
     r")(?P<unit>.*)",
     re.DOTALL,
 )
 _BASED = re.compile(r"([\dA-Z]+) ?_ ?\{? ?(\d+) ?\}?")
-_UNIT = re.compile(r"(?P<words>[A-Za-z.]+(?:[ -]?(?:per |/ ?)?[A-Za-z.]+){0,3}) ?(?:\^ ?\{?(?P<power>[23])\}?)?")
+_UNIT = re.compile(r"(?P<words>[A-Za-z.]+(?:(?: per |[ -]| ?/ ?)[A-Za-z.]+){0,3}) ?(?:\^ ?\{?(?P<power>[23])\}?)?")
 _SCALES = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12}
 # Words after a number that change its meaning: never a unit.
 _NO_UNITS = re.compile(
-    r"(?:pi|tau|phi|theta|alpha|beta|gamma|sqrt|sin|cos|tan|log|ln|exp|mod|or|and|to|base|in base|over|of|times|plus|minus"
-    r"|factorial|choose|not|infinity|half|halves|thirds?|quarters?|i|e|x|y|z|n|k|a|b|c|t)\b"
+    r"(?:pi|tau|phi|theta|alpha|beta|gamma|sqrt|sin|cos|tan|log|ln|exp|mod|or|and|to|base|in base|over|of|times|plus"
+    r"|minus|factorial|choose|not|infinity|half|halves|thirds?|quarters?|i|e|x|y|z|n|k|a|b|c|t)\b"
 )
+_WORD_LIKE = re.compile(r"(?=.*[aeiou])[^\W\d_]{4,}(?:[ '/^-][^\W_]+)*")  # abc may be a product of variables
 _UNITS: dict[str, tuple[str, Fraction]] = {
     name: (dimension, Fraction(factor))
     for dimension, factor, names in (
@@ -193,7 +223,7 @@ def _quantity(text: str) -> _Quantity | None:
 
 def _unit(rest: str, dollar: bool) -> str | None:
     """The unit that stands after a number in one spelling; "" for none, None where ``rest`` is no unit."""
-    wrapped = "\\text" in rest
+    wrapped, apart = "\\text" in rest, rest.startswith(" ")
     rest = _SPACED.sub(" ", _TEXT.sub(r" \1 ", rest)).strip()
     if rest in ("", "."):
         return "dollar" if dollar else ""
@@ -212,8 +242,9 @@ def _unit(rest: str, dollar: bool) -> str | None:
     name, _, power = words.partition("^")
     power = match["power"] or power
     name = name if name in _UNITS else name.removesuffix("s")
-    if not wrapped and (len(name) < 2 or _NO_UNITS.match(words) or (len(name) < 3 and name not in _UNITS)):
-        return None  # 2k, 3 pi, 5 or: part of an expression
+    known = name in _UNITS and len(name) > 1
+    if not wrapped and not known and (not apart or _NO_UNITS.match(words) or not _WORD_LIKE.fullmatch(words)):
+        return None  # 2k, 3 pi, 5 xyz: part of an expression
     if wrapped and re.match(r"(?:or|and|base|in base|mod|to)\b", words):
         return None
     if dollar and name != "dollar":
@@ -256,30 +287,30 @@ def _factor(unit: str) -> tuple[str, Fraction] | None:
 _WORDS = re.compile(r"[^\W\d_]{2,}(?:[ '-][^\W\d_]+)*")
 _ASSIGNED = re.compile(r"([A-Za-z]|\\(?:theta|alpha|beta|lambda|mu)) ?(?:=|\\in(?![A-Za-z])) ?(.+)", re.DOTALL)
 _RELATION = re.compile(r"[=<>]|\\(?:le|ge|ne|in|lt|gt)(?![A-Za-z])")
+_DEEPEST = 4  # nesting of sequences and assignments that is looked into
 _GROUPED_DIGITS = re.compile(r"\d,\d{3}(?!\d)")
 
 
 def _words(text: str) -> str | None:
-    """Folded words where tidied ``text`` is nothing else: wrapped in a text command, or words of four letters and up."""
+    """Folded words where tidied ``text`` is nothing else: in a text command, or of four letters and up."""
     bare = _SPACED.sub(" ", _TEXT.sub(r"\1", text)).strip(" .\"'")
     if not _WORDS.fullmatch(bare):
         return None
-    if not _TEXT.fullmatch(text) and not re.fullmatch(r"(?=.*[aeiou])[^\W\d_ ]{4,}(?:[ '-][^\W\d_]+)*", bare.casefold()):
-        return None  # abc may be a product of variables
+    if not _TEXT.fullmatch(text) and not _WORD_LIKE.fullmatch(bare.casefold()):
+        return None
     return re.sub(r"^(?:the|an?) ", "", bare.casefold())
 
 
 def _sequence(text: str) -> tuple[str, list[str], str] | None:
-    r"""Opening bracket, elements and closing bracket of a tuple, interval, set or bare list of at least two elements."""
+    r"""Opening bracket, elements, closing bracket of a tuple, interval, set or bare list of two elements and up."""
     if "\\begin" in text or "\\pm" in text:
         return None
-    closing = {"(": ")]", "[": ")]", "{": "}"}
+    closing = {"(": (")", "]"), "[": (")", "]"), "\\{": ("\\}",)}
     opening, end, body = "", "", text
-    for mark in ("(", "[", "\\{"):
-        if text.startswith(mark) and text.endswith(tuple(closing[mark[-1]])):
-            end = text[-2:] if mark == "\\{" else text[-1]
-            if end == "\\}" or len(end) == 1:
-                opening, body = mark, text[len(mark) : -len(end)]
+    for mark in closing:
+        if text.startswith(mark) and text.endswith(closing[mark]) and len(text) > len(mark) + 1:
+            opening, end = mark, "\\}" if mark == "\\{" else text[-1]
+            body = text[len(mark) : -len(end)]
             break
     elements, depth, start = [], 0, 0
     for index, character in enumerate(body):
@@ -293,13 +324,13 @@ def _sequence(text: str) -> tuple[str, list[str], str] | None:
     return (opening, elements, end) if len(elements) > 1 and all(elements) and depth == 0 else None
 
 
-def _compare_sequences(candidate: str, gold: str) -> Comparison | Undecided | None:
+def _compare_sequences(candidate: str, gold: str, depth: int) -> Comparison | Undecided | None:
     """What brackets and elements say; None where one of the two isn't a sequence."""
     left, right = _sequence(candidate), _sequence(gold)
     if left is None or right is None:
         return None
     brackets = {left[0] + left[2], right[0] + right[2]}
-    pairs = [_decide(a, b) for a, b in zip(left[1], right[1], strict=False)]
+    pairs = [_decide(a, b, depth + 1) for a, b in zip(left[1], right[1], strict=False)]
     if brackets <= {"", "\\{\\}"}:
         return _compare_collections(left[1], right[1], candidate, gold)
     if "\\{\\}" in brackets:
@@ -337,10 +368,13 @@ def decide(candidate: str, gold: str) -> Comparison | Undecided:
         return Comparison.EQUAL if gold.strip() else Comparison.DIFFERENT
     if max(len(candidate), len(gold)) > MAX_CHARACTERS:
         return Comparison.DIFFERENT
-    return _decide(_tidy(candidate), _tidy(gold))
+    decided = _decide(_tidy(candidate), _tidy(gold))
+    if isinstance(decided, Comparison):
+        return decided
+    return Undecided(_for_algebra(decided.candidate), _for_algebra(decided.gold))
 
 
-def _decide(candidate: str, gold: str) -> Comparison | Undecided:
+def _decide(candidate: str, gold: str, depth: int = 0) -> Comparison | Undecided:
     """:func:`decide` on tidied answers."""
     if not candidate or not gold:
         return Comparison.DIFFERENT
@@ -348,13 +382,14 @@ def _decide(candidate: str, gold: str) -> Comparison | Undecided:
         return Comparison.EQUAL
     quantities = _quantity(candidate), _quantity(gold)
     words = _words(candidate), _words(gold)
-    letters = choice_letter(candidate), choice_letter(gold)
+    letters = _choice(candidate), _choice(gold)
     if letters[1] and (marked := _MARKED_CHOICE.match(_TEXT.sub(r"\1 ", candidate))):
         letters = (marked[1] or marked[2]), letters[1]
     if letters[0] and letters[1]:
-        # C and c are one choice; single letters outside A to J are variables, and case tells those apart.
-        return Comparison.EQUAL if letters[0] == letters[1] else Comparison.DIFFERENT
-    plain = [bool(letters[i] or quantities[i] or words[i]) for i in (0, 1)]
+        same = letters[0].upper() == letters[1].upper() and not (letters[0] + letters[1]).islower()
+        return Comparison.EQUAL if same else Comparison.DIFFERENT
+    # A bare small letter is a choice only beside another letter: e and i are numbers as well.
+    plain = [bool((letters[i] or "x").isupper() or quantities[i] or words[i]) for i in (0, 1)]
     if quantities[0] and quantities[1]:
         return _compare_quantities(quantities[0], quantities[1])
     if words[0] and words[1]:
@@ -363,14 +398,16 @@ def _decide(candidate: str, gold: str) -> Comparison | Undecided:
         return Comparison.DIFFERENT  # a letter, a number and a word are never equal to one another
     if based := _compare_based(candidate, gold):
         return based
+    if depth == _DEEPEST:
+        return Undecided(candidate, gold)
     assigned = _ASSIGNED.fullmatch(candidate), _ASSIGNED.fullmatch(gold)
     if assigned[0] and assigned[1] and assigned[0][1] == assigned[1][1]:
-        return _decide(assigned[0][2], assigned[1][2])
+        return _decide(assigned[0][2], assigned[1][2], depth + 1)
     if assigned[0] and not assigned[1] and not _RELATION.search(gold):
-        return _decide(assigned[0][2], gold)
+        return _decide(assigned[0][2], gold, depth + 1)
     if assigned[1] and not assigned[0] and not _RELATION.search(candidate):
-        return _decide(candidate, assigned[1][2])
-    return _compare_sequences(candidate, gold) or Undecided(candidate, gold)
+        return _decide(candidate, assigned[1][2], depth + 1)
+    return _compare_sequences(candidate, gold, depth) or Undecided(candidate, gold)
 
 
 def _compare_based(candidate: str, gold: str) -> Comparison | None:

@@ -121,17 +121,11 @@ def _solve(args: argparse.Namespace) -> int:
     graph, info = _graph(args)
     console = Console(stderr=args.json)
     view = RunView(console, window=info.window, max_epochs=args.max_epochs)
-    result: dict[str, Any] = {}
-    with view.running():
-        for mode, chunk in graph.stream({"question": question}, stream_mode=["updates", "values"]):
-            if mode == "updates":
-                view.update(chunk)
-            else:
-                result = chunk
+    result = view.watch(graph, question)
     if args.json:
         print(json.dumps(result, ensure_ascii=False))
     else:
-        show_result(console, result, window=info.window)  # type: ignore[arg-type]
+        show_result(console, result, window=info.window)
     if args.plot is not None:
         from inftythink_graph.plot import save_sawtooth
 

