@@ -17,15 +17,14 @@ help:  ## List the targets
 	@awk -F ':.*##' '/^[a-z-]+:.*##/ { printf "  make %-14s%s\n", $$1, $$2 }' Makefile
 
 demo: setup-demo  ## Watch the bundled model think far beyond its context window (no GPU, no server)
-	@$(BIN)/inftythink demo
+	@$(BIN)/python examples/demo.py
 
 test: setup-dev  ## Lint, type-check and run all tests (some of them against a real vLLM server)
 	@$(MAKE) --no-print-directory --silent lint || { status=$$?; echo "lint failed, see above; tests follow" >&2; }; \
 	$(BIN)/python -m pytest $(PYTEST_ARGS) && exit $${status:-0}
 
 lint: setup-dev  ## ruff and mypy
-	@$(BIN)/ruff check .
-	@$(BIN)/mypy
+	@$(BIN)/ruff check --output-format concise . || status=$$?; $(BIN)/mypy && exit $${status:-0}
 
 setup-demo:  ## Environment for the demo and the evaluation
 	@scripts/setup.sh demo
@@ -34,15 +33,13 @@ setup-dev:  ## Environment for everything
 	@scripts/setup.sh dev
 
 bundled-model: setup-dev  ## Train the bundled model and install it (about an hour on 2 CPU cores; resumes)
-	$(BIN)/python -m sft.train --config sft/recipes/bundled.yaml --resume
-	$(BIN)/python -m sft.bundle runs/bundled/final inftythink_graph/models/bundled
+	$(BIN)/python -m sft.bundle --config sft/recipes/bundled.yaml --to inftythink_graph/models/bundled
 
 vanilla-twin: setup-dev  ## Train its twin that thinks in one chain and install it (resumes)
-	$(BIN)/python -m sft.train --config sft/recipes/vanilla_twin.yaml --resume
-	$(BIN)/python -m sft.bundle runs/vanilla_twin/final inftythink_graph/models/vanilla_twin
+	$(BIN)/python -m sft.bundle --config sft/recipes/vanilla_twin.yaml --to inftythink_graph/models/vanilla_twin
 
 evaluate: setup-demo  ## Bundled model against its twin: the table in the README
-	$(BIN)/inftythink evaluate
+	$(BIN)/python benchmarks/long_horizon.py
 
 clean:  ## Remove .venv, caches and build products; runs/ stays
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

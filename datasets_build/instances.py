@@ -7,7 +7,7 @@ A row has TRL's ``prompt`` (messages) and ``completion`` (one assistant message)
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from inftythink_graph.protocol import PROTOCOL_VERSION, Message, Protocol
 
@@ -38,12 +38,18 @@ class Instance(TypedDict):
     protocol: str
 
 
-def _row(prompt: list[Message], completion: str, **provenance: Any) -> Instance:
+def _row(
+    prompt: list[Message], completion: str, *, source: str, uuid: str, epoch: int, epochs: int, eta: int
+) -> Instance:
     return Instance(
         prompt=prompt,
         completion=[{"role": "assistant", "content": completion}],
+        source=source,
+        uuid=uuid,
+        epoch=epoch,
+        epochs=epochs,
+        eta=eta,
         protocol=PROTOCOL_VERSION,
-        **provenance,
     )
 
 
@@ -99,7 +105,9 @@ def rescue_instance(
     return _row(prompt, completion, source=source, uuid=uuid, epoch=epoch, epochs=epochs, eta=eta)
 
 
-def vanilla_instance(question: str, chain: str, conclusion: str, *, protocol: Protocol, source: str, uuid: str) -> Instance:
+def vanilla_instance(
+    question: str, chain: str, conclusion: str, *, protocol: Protocol, source: str, uuid: str
+) -> Instance:
     """The baseline's row: the same chain, not cut."""
     completion = protocol.completion(chain, conclusion=conclusion)
     return _row(protocol.render(question), completion, source=source, uuid=uuid, epoch=0, epochs=1, eta=0)

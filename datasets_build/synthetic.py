@@ -32,7 +32,8 @@ TEST_SHARE = 10  # one problem in ten is held out
 _COLLATZ_LIMIT = 100_000
 _COLLATZ_PEAK = 1_000_000  # starts whose orbit climbs higher are left out: numbers stay within six digits
 _GCD_LIMIT = 10_000
-_PRODUCT_ADDEND = 1_000
+_GCD_SMALLER = 100
+_PRODUCT_ADDEND = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,8 @@ def _collatz_depth(params: Params) -> int:
 
 def _solve_collatz(params: Params) -> tuple[list[str], list[str], str, str]:
     (start,) = params
-    steps, states, n = [], [], start
+    steps: list[str] = []
+    states, n = [], start
     while n != 1:
         following = _collatz_next(n)
         rule = f"even, half is {following}" if n % 2 == 0 else f"odd, 3n + 1 is {following}"
@@ -129,7 +131,7 @@ def _solve_collatz(params: Params) -> tuple[list[str], list[str], str, str]:
 
 def _draw_gcd(rng: random.Random, depth: int) -> Params:
     # A large first quotient makes most of the depth; what is left of it comes from the remainder's own quotients.
-    smaller = rng.randint(2, max(2, (_GCD_LIMIT - 1) // max(depth, 1)))
+    smaller = rng.randint(2, max(2, min((_GCD_LIMIT - 1) // max(depth, 1), _GCD_SMALLER - 1)))
     divisor = rng.choice([d for d in range(1, smaller + 1) if smaller % d == 0])
     larger = smaller * max(depth - rng.randint(0, 12), 1) + divisor * rng.randrange(smaller // divisor)
     larger = min(larger, _GCD_LIMIT - 1)
@@ -163,11 +165,11 @@ def _draw_product(rng: random.Random, depth: int) -> Params:
 def _solve_product(params: Params) -> tuple[list[str], list[str], str, str]:
     addend, times = params
     steps, states, total = [], [], 0
-    for count in range(1, times + 1):
-        steps.append(f"{count}: {total} + {addend} = {total + addend}")
+    for left in range(times, 0, -1):
+        steps.append(f"{left} left: {total} + {addend} = {total + addend}")
         total += addend
-        states.append(f"After {count} additions the sum is {total}.")
-    return steps, states, str(total), f"{addend} added {times} times is {total}: \\boxed{{{total}}}"
+        states.append(f"The sum is {total}, {left - 1} times {addend} is left.")
+    return steps, states, str(total), f"Nothing is left to add, the sum is {total}: \\boxed{{{total}}}"
 
 
 FAMILIES: dict[str, Family] = {

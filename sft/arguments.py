@@ -2,20 +2,43 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from inftythink_graph.protocol import Protocol
 
 __all__ = ["DataArguments", "ModelArguments"]
 
 
+def _check(arguments: Any, lowest: dict[str, float]) -> None:
+    """Check every field of a dataclass against its type, its choices and its lowest value.
+
+    Values of a recipe reach the fields as YAML read them: argparse checks strings only, and no choices.
+    """
+    hints = get_type_hints(type(arguments))
+    for item in fields(arguments):
+        value, hint = getattr(arguments, item.name), hints[item.name]
+        if get_origin(hint) is Literal:
+            if value not in get_args(hint):
+                raise ValueError(f"{item.name} must be one of {', '.join(get_args(hint))}, got {value!r}")
+            continue
+        kinds = {int: (int,), str: (str,), float: (int, float)}.get(hint)
+        if hint == float | None:
+            kinds = (int, float, type(None))
+        if kinds is not None and (not isinstance(value, kinds) or isinstance(value, bool)):
+            raise ValueError(f"{item.name} must be of type {getattr(hint, '__name__', hint)}, got {value!r}")
+        if hint == list[str] and not (value and isinstance(value, list) and all(isinstance(v, str) for v in value)):
+            raise ValueError(f"{item.name} must be a list of names, got {value!r}")
+        if item.name in lowest and value is not None and value < lowest[item.name]:
+            raise ValueError(f"{item.name} must be at least {lowest[item.name]}, got {value}")
+
+
 @dataclass
 class DataArguments:
     """Where the instances come from.
 
-    ``dataset`` is ``synthetic``, a local parquet or JSON-lines file, or a Hugging Face name; other than ``synthetic`` it
-    holds the columns ``prompt`` and ``completion`` that the data builder writes.
+    ``dataset`` is ``synthetic``, a local parquet or JSON-lines file, or a Hugging Face name; other than ``synthetic``
+    it holds the columns ``prompt`` and ``completion`` that the data builder writes.
     """
 
     dataset: str = field(default="synthetic", metadata={"help": "synthetic, a .parquet/.jsonl file, or a Hub name"})
@@ -40,6 +63,13 @@ class DataArguments:
         default=0.0, metadata={"help": "share of chains that also give one row for summarizing a cut segment"}
     )
 
+    def __post_init__(self) -> None:
+        ones = dict.fromkeys(("eta", "summary_budget", "synthetic_chains", "synthetic_max_steps"), 1)
+        zeros = dict.fromkeys(("synthetic_rows_per_chain", "synthetic_rescue_share", "sampling_temperature"), 0)
+        _check(self, {**ones, **zeros})
+        if self.synthetic_rescue_share > 1:
+            raise ValueError(f"synthetic_rescue_share must be at most 1, got {self.synthetic_rescue_share}")
+
     def protocol(self) -> Protocol:
         """The native protocol that the recipe trains."""
         return Protocol(kind="native", history=self.history)
@@ -57,3 +87,8 @@ class ModelArguments:
     num_layers: int = field(default=4)
     num_heads: int = field(default=4)
     intermediate_size: int = field(default=384)
+
+    def __post_init__(self) -> None:
+        _check(self, {"context": 0, "vocab_size": 1, "hidden_size": 1, "num_layers": 1, "num_heads": 1})
+        if self.hidden_size % self.num_heads:
+            raise ValueError(f"hidden_size ({self.hidden_size}) must be a multiple of num_heads ({self.num_heads})")

@@ -16,7 +16,6 @@ from datasets_build.instances import Instance, inftythink_instances, rescue_inst
 from datasets_build.segment import Counter as TokenCounter
 from datasets_build.segment import pack_units
 from datasets_build.synthetic import Problem, generate
-from inftythink_graph.protocol import Protocol
 from sft.arguments import DataArguments
 
 if TYPE_CHECKING:
@@ -72,8 +71,9 @@ def problem_rows(
         index = rng.randrange(len(spans))
         before = summaries[index - 1] if index else None
         if cut := _rescue(item, spans[index], before, rng):
-            position = {"epoch": index + 1, "epochs": len(spans), "eta": args.eta}
-            rows.append(rescue_instance(item.question, before, *cut, **position, **provenance))
+            position: dict[str, Any] = {"epoch": index + 1, "epochs": len(spans), "eta": args.eta}
+            segment, state = cut
+            rows.append(rescue_instance(item.question, before, segment, state, **position, **provenance))
     return rows
 
 
@@ -87,14 +87,18 @@ def load_rows(args: DataArguments, count: TokenCounter) -> Iterable[dict[str, An
         rng = random.Random(args.synthetic_seed)
         return (dict(row) for item in synthetic_problems(args) for row in problem_rows(item, args, count, rng))
     from datasets import load_dataset
+    from datasets.exceptions import DatasetBuildError
 
     suffix = Path(args.dataset).suffix.lstrip(".")
     loader = {"parquet": "parquet", "jsonl": "json", "json": "json"}.get(suffix)
-    rows = (
-        load_dataset(loader, data_files=args.dataset, split="train")
-        if loader
-        else load_dataset(args.dataset, split=args.dataset_split)
-    )
+    try:
+        rows = (
+            load_dataset(loader, data_files=args.dataset, split="train")
+            if loader
+            else load_dataset(args.dataset, split=args.dataset_split)
+        )
+    except DatasetBuildError as error:
+        raise ValueError(f"data set {args.dataset} can't be read as {loader or 'a data set'}: {error}") from error
     if missing := {"prompt", "completion"} - set(rows.column_names):
         raise ValueError(
             f"data set {args.dataset} lacks the columns {sorted(missing)}; it has {rows.column_names}."

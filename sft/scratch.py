@@ -42,8 +42,7 @@ def build_tokenizer(
         model_max_length: the model's context window in tokens.
         tags_as_tokens: each of the protocol's tags is one token. They aren't marked special, so decoding keeps them.
     """
-    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
-    from tokenizers import AddedToken
+    from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
     if vocab_size < 300:
@@ -52,7 +51,10 @@ def build_tokenizer(
     # A space goes with the word after it, never with a digit: the same digit is then the same token everywhere.
     pieces = Regex(r" ?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]|\s")
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Split(pieces, behavior="isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+        [
+            pre_tokenizers.Split(pieces, behavior="isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
     )
     tokenizer.decoder = decoders.ByteLevel()
     specials = [_PAD, _START_OF_TURN, _END_OF_TURN]

@@ -1,8 +1,8 @@
 """Supervised fine-tuning on InftyThink instances, or on whole chains, with TRL's ``SFTTrainer``.
 
-Run as: ``python -m sft.train --config sft/recipes/bundled.yaml`` (``--resume`` goes on after a kill). A recipe's keys are
-the fields of :class:`~sft.arguments.DataArguments`, :class:`~sft.arguments.ModelArguments` and TRL's ``SFTConfig``; any
-other key is an error.
+Run as: ``python -m sft.train --config sft/recipes/bundled.yaml`` (``--resume`` goes on after a kill). A recipe's keys
+are the fields of :class:`~sft.arguments.DataArguments`, :class:`~sft.arguments.ModelArguments` and TRL's ``SFTConfig``;
+any other key is an error.
 """
 
 from __future__ import annotations
@@ -16,25 +16,23 @@ from typing import TYPE_CHECKING
 from inftythink_graph.models.base import ModelCard
 from sft.arguments import DataArguments, ModelArguments
 from sft.data import corpus, load_rows, tokenized_dataset
+from sft.recipe import read_recipe
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
     from trl import SFTConfig
 
-__all__ = ["load_model", "main", "model_card", "parse", "train"]
+__all__ = ["last_complete_checkpoint", "load_model", "main", "model_card", "parse", "train"]
 
 
 def parse(argv: Sequence[str] | None = None) -> tuple[DataArguments, ModelArguments, SFTConfig]:
     """Read a recipe and the command line, strictly.
 
     Raises:
-        ValueError: a key is unknown.
+        ValueError: a key is unknown (the message names the nearest known one), or a value is not allowed.
+        FileNotFoundError: there is no such recipe.
     """
-    from trl import SFTConfig, TrlParser
-
-    parser = TrlParser((DataArguments, ModelArguments, SFTConfig))
-    data, model, config = parser.parse_args_and_config(list(argv) if argv is not None else None)
-    return data, model, config
+    return read_recipe(sys.argv[1:] if argv is None else argv)
 
 
 def load_model(
@@ -44,12 +42,17 @@ def load_model(
     if model.model_name_or_path:
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
-        tokenizer = AutoTokenizer.from_pretrained(model.model_name_or_path)
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(model.model_name_or_path)
+            loaded = AutoModelForCausalLM.from_pretrained(
+                model.model_name_or_path, attn_implementation=model.attn_implementation
+            )
+        except OSError as error:
+            reason = str(error).partition("\n")[0]
+            raise ValueError(f"model_name_or_path {model.model_name_or_path!r} can't be loaded: {reason}") from error
         if tokenizer.chat_template is None:
             raise ValueError(f"{model.model_name_or_path} has no chat template; set one on its tokenizer first")
-        return AutoModelForCausalLM.from_pretrained(
-            model.model_name_or_path, attn_implementation=model.attn_implementation
-        ), tokenizer
+        return loaded, tokenizer
     from sft.scratch import build_model, build_tokenizer
 
     context = model.context or config.max_length
@@ -82,12 +85,26 @@ def model_card(data: DataArguments, context: int) -> ModelCard:
     )
 
 
+def last_complete_checkpoint(output: Path) -> str | None:
+    """The newest checkpoint in ``output`` that was written to its end; None where there is none.
+
+    A run that is killed while it saves leaves a folder without its last file, or with half of it.
+    """
+    found = [path for path in output.glob("checkpoint-*") if path.name.removeprefix("checkpoint-").isdigit()]
+    for path in sorted(found, key=lambda path: int(path.name.removeprefix("checkpoint-")), reverse=True):
+        try:
+            json.loads((path / "trainer_state.json").read_text())  # the last file of a checkpoint
+        except (OSError, ValueError):
+            continue
+        return str(path)
+    return None
+
+
 def train(data: DataArguments, model_args: ModelArguments, config: SFTConfig) -> Path:
     """Train and save; returns the folder with the finished model (``output_dir``/final).
 
-    Resumes from the last checkpoint in ``output_dir`` when ``resume_from_checkpoint`` is ``"auto"``.
+    Resumes from the last complete checkpoint in ``output_dir`` when ``resume_from_checkpoint`` is ``"auto"``.
     """
-    from transformers.trainer_utils import get_last_checkpoint
     from trl import SFTTrainer
 
     model, tokenizer = load_model(data, model_args, config)
@@ -101,8 +118,7 @@ def train(data: DataArguments, model_args: ModelArguments, config: SFTConfig) ->
     print(json.dumps({"data": dict(funnel)}), flush=True)
     checkpoint = config.resume_from_checkpoint
     if checkpoint == "auto":
-        output = Path(config.output_dir or ".")
-        checkpoint = get_last_checkpoint(str(output)) if output.is_dir() else None
+        checkpoint = last_complete_checkpoint(Path(config.output_dir or "."))
         print(json.dumps({"resumed_from": checkpoint}), flush=True)
     trainer = SFTTrainer(model=model, args=config, train_dataset=rows, processing_class=tokenizer)
     trainer.train(resume_from_checkpoint=checkpoint)

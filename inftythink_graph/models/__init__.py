@@ -29,7 +29,7 @@ _HERE = Path(__file__).parent
 
 
 def bundled_path() -> Path:
-    """The folder of the bundled model: thinks in segments of up to 112 tokens within a window of 256."""
+    """The folder of the bundled model: thinks in segments of up to 104 tokens within a window of 256."""
     return _HERE / "bundled"
 
 

@@ -12,12 +12,13 @@ import openai
 from langchain_core.messages import AIMessage, BaseMessage, ChatMessage, convert_to_messages
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_openai import ChatOpenAI
-from pydantic import Field, PrivateAttr, SecretStr
+from pydantic import Field, PrivateAttr, SecretStr, model_validator
 
 from inftythink_graph.errors import ServerUnavailableError
 from inftythink_graph.models import _vllm_errors as errors
 from inftythink_graph.models import _vllm_prefill as prefills
 from inftythink_graph.models._vllm_calls import Ask, Call, Chat, Plan
+from inftythink_graph.models._vllm_http import PerLoopClient
 from inftythink_graph.models.base import ModelCard, ModelInfo
 
 __all__ = ["DEFAULT_BASE_URL", "Attempt", "VLLMRequests"]
@@ -63,6 +64,14 @@ class VLLMRequests(ChatOpenAI):
     _known: dict[str, tuple[str, ModelInfo]] = PrivateAttr(default_factory=dict)
     _budget_refused: bool = PrivateAttr(default=False)
     _renderings: dict[str, prefills.Rendering | None] = PrivateAttr(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _own_connections(cls, values: dict[str, Any]) -> dict[str, Any]:
+        # The parent class shares one client among all models and event loops.
+        if not (values.get("http_async_client") or values.get("openai_proxy")):
+            return {**values, "http_async_client": PerLoopClient()}
+        return values
 
     def _get_request_payload(self, input_: Any, *, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
         payload: dict[str, Any] = super()._get_request_payload(input_, stop=stop, **kwargs)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -302,6 +304,17 @@ async def test_choices_keep_their_own_reasons(fake: FakeVLLM, build: Callable[..
     }
     result = model._create_chat_result(reply)
     assert [(g.generation_info or {})["finish_reason"] for g in result.generations] == ["stop", "length"]
+
+
+def test_one_model_serves_many_event_loops(fake: FakeVLLM, model: ChatVLLM) -> None:
+    async def several() -> list[str]:
+        replies = await asyncio.gather(*(model.ainvoke(QUESTION) for _ in range(3)))
+        return [reply.text for reply in replies]
+
+    for _ in range(4):
+        assert asyncio.run(several()) == ["seven"] * 3
+    with ThreadPoolExecutor(2) as threads:
+        assert list(threads.map(lambda _: asyncio.run(several()), range(4))) == [["seven"] * 3] * 4
 
 
 # Thinking budgets

@@ -1,0 +1,157 @@
+"""The graph against a real vLLM server on the CPU that serves the bundled model."""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.request
+
+import pytest
+
+from datasets_build.synthetic import FAMILIES, Problem, generate
+from inftythink_graph import ChatVLLM, EmbeddedChatModel, Protocol, create_inftythink_graph
+from inftythink_graph.answers import gold_verifier
+from inftythink_graph.cli import main
+from inftythink_graph.serve import RunningServer
+
+
+def problems(family: str, count: int, *, min_steps: int, max_steps: int) -> list[Problem]:
+    return list(generate(family, count, seed=11, split="test", min_steps=min_steps, max_steps=max_steps))
+
+
+def metric(server: RunningServer, name: str) -> float:
+    with urllib.request.urlopen(f"{server.base_url.removesuffix('/v1')}/metrics", timeout=30) as reply:
+        text = reply.read().decode()
+    return sum(float(value) for value in re.findall(rf"^vllm:{name}(?:{{[^}}]*}})? (\S+)$", text, re.MULTILINE))
+
+
+@pytest.fixture
+def chat(vllm_server: RunningServer) -> ChatVLLM:
+    return ChatVLLM(model=vllm_server.model, base_url=vllm_server.base_url)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_chain_of_many_windows_is_thought_through(chat: ChatVLLM, family: str) -> None:
+    (problem,) = problems(family, 1, min_steps=60, max_steps=80)
+    result = create_inftythink_graph(chat, keep_trace=True).invoke({"question": problem.question})
+    assert (result["answer"], result["status"]) == (problem.answer, "answered")
+    assert result["epochs"] > 10
+    assert result["usage"]["peak_context"] <= 256
+    # The trace is the whole chain, step by step, with nothing lost between two epochs.
+    assert "\n".join(record["segment"] for record in result["trace"]) == problem.chain
+
+
+def test_the_context_stays_bounded_whatever_the_depth(chat: ChatVLLM) -> None:
+    graph = create_inftythink_graph(chat, keep_trace=True)
+    peaks = []
+    for steps in (10, 40, 160):
+        (problem,) = problems("product", 1, min_steps=steps, max_steps=steps + 5)
+        result = graph.invoke({"question": problem.question})
+        assert result["epochs"] >= steps // 6
+        peaks.append(result["usage"]["peak_context"])
+    assert max(peaks) <= 256
+    assert peaks[-1] < 1.5 * peaks[0]
+
+
+def test_a_cut_segment_is_rescued_by_a_prefill(chat: ChatVLLM) -> None:
+    (problem,) = problems("gcd", 1, min_steps=8, max_steps=12)
+    graph = create_inftythink_graph(chat, eta=10, summary_budget=20, keep_trace=True, max_epochs=100)
+    result = graph.invoke({"question": problem.question})
+    kinds = [record["kind"] for record in result["trace"]]
+    assert "cut" in kinds
+    rescued = next(record for record in result["trace"] if record["kind"] == "cut")
+    assert len(rescued["contexts"]) == 2  # the segment was kept, and one more request summarized it
+    assert rescued["summary"]
+    assert result["status"] in ("answered", "stalled")
+
+
+def test_the_servers_prefix_cache_is_used(vllm_server: RunningServer, chat: ChatVLLM) -> None:
+    (problem,) = problems("collatz", 1, min_steps=50, max_steps=60)
+    question = problem.question
+    before, queried = metric(vllm_server, "prefix_cache_hits_total"), metric(vllm_server, "prefix_cache_queries_total")
+    result = create_inftythink_graph(chat).invoke({"question": question})
+    hits = metric(vllm_server, "prefix_cache_hits_total") - before
+    queries = metric(vllm_server, "prefix_cache_queries_total") - queried
+    assert result["epochs"] > 5
+    if chat.count_prompt_tokens([{"role": "user", "content": question}]) > 40:  # one block of the cache and the rest
+        assert 0 < hits < queries
+    assert hits == result["usage"]["cached_tokens"]
+    again = create_inftythink_graph(chat).invoke({"question": question})
+    assert again["usage"]["cached_tokens"] > 0
+    assert again["answer"] == result["answer"]
+
+
+async def test_trajectories_run_side_by_side(chat: ChatVLLM) -> None:
+    batch = [item for family in FAMILIES for item in problems(family, 8, min_steps=10, max_steps=30)]
+    results = await create_inftythink_graph(chat).abatch([{"question": item.question} for item in batch])
+    right = [result["answer"] == item.answer for result, item in zip(results, batch, strict=True)]
+    assert sum(right) >= 0.95 * len(batch)
+    assert len({result["epochs"] for result in results}) > 1
+
+
+def test_the_embedded_model_thinks_the_same(chat: ChatVLLM) -> None:
+    (problem,) = problems("product", 1, min_steps=20, max_steps=25)
+    results = [
+        create_inftythink_graph(model, keep_trace=True).invoke({"question": problem.question})
+        for model in (chat, EmbeddedChatModel())
+    ]
+    traces = [[(record["segment"], record["summary"], record["contexts"]) for record in r["trace"]] for r in results]
+    assert traces[0] == traces[1]
+
+
+def test_the_prompted_protocol_ends_with_a_status(chat: ChatVLLM) -> None:
+    graph = create_inftythink_graph(chat, protocol="prompted", eta=20, summary_budget=12, max_epochs=3)
+    with pytest.raises(ValueError, match="window of 256"):  # instructions in words need more than this model has
+        graph.invoke({"question": "What is 3 times 4? Add 4 again and again."})
+
+
+def test_a_verifier_sends_a_wrong_answer_back(chat: ChatVLLM) -> None:
+    (problem,) = problems("gcd", 1, min_steps=5, max_steps=8)
+    graph = create_inftythink_graph(chat, verifier=gold_verifier("-1"), max_epochs=4)
+    result = graph.invoke({"question": problem.question})
+    assert result["status"] in ("rejected", "stalled")
+    assert result["epochs"] > 1
+
+
+def test_solve_against_serve_needs_no_flags(vllm_server: RunningServer, capsys: pytest.CaptureFixture[str]) -> None:
+    (problem,) = problems("product", 1, min_steps=15, max_steps=20)
+    assert main(["solve", problem.question, "--base-url", vllm_server.base_url, "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result["answer"], result["status"]) == (problem.answer, "answered")
+    assert result["trace"][0]["segment"].startswith("1: 0 + ")
+
+
+def test_a_name_that_is_not_served(vllm_server: RunningServer, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["solve", "q", "--base-url", vllm_server.base_url, "--model", "gpt-none"]) == 2
+    error = capsys.readouterr().err
+    assert "gpt-none" in error
+    assert vllm_server.model in error
+
+
+async def test_with_a_reasoning_parser_nothing_is_lost(vllm_reasoning_server: RunningServer) -> None:
+    chat = ChatVLLM(model=vllm_reasoning_server.model, base_url=vllm_reasoning_server.base_url)
+    batch = [item for family in FAMILIES for item in problems(family, 2, min_steps=10, max_steps=30)]
+    graph = create_inftythink_graph(chat, keep_trace=True)
+    results = await graph.abatch([{"question": item.question} for item in batch])
+    assert [result["answer"] for result in results] == [item.answer for item in batch]
+    for result, item in zip(results, batch, strict=True):
+        assert "\n".join(record["segment"] for record in result["trace"]) == item.chain
+
+
+def test_with_a_reasoning_parser_a_cut_segment_is_rescued(vllm_reasoning_server: RunningServer) -> None:
+    chat = ChatVLLM(model=vllm_reasoning_server.model, base_url=vllm_reasoning_server.base_url)
+    (problem,) = problems("gcd", 1, min_steps=8, max_steps=12)
+    graph = create_inftythink_graph(chat, eta=10, summary_budget=20, keep_trace=True, max_epochs=100)
+    result = graph.invoke({"question": problem.question})
+    rescued = next(record for record in result["trace"] if record["kind"] == "cut")
+    assert rescued["segment"]
+    assert rescued["summary"]
+    assert len(rescued["contexts"]) == 2
+
+
+def test_history_in_the_assistant_turn_works_on_the_server(chat: ChatVLLM) -> None:
+    # Not what this model was trained on: the format must hold, the answer need not.
+    graph = create_inftythink_graph(chat, protocol=Protocol(history="assistant"), max_epochs=3, keep_trace=True)
+    result = graph.invoke({"question": "Multiply 25 by 40 by repeated addition."})
+    assert result["epochs"] >= 1
+    assert result["status"] in ("answered", "exhausted", "stalled")

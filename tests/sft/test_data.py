@@ -1,0 +1,265 @@
+"""Training rows as tokens: the loss falls on the completion, verbatim, and no row is ever cut."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from transformers import PreTrainedTokenizerFast
+
+from datasets_build.instances import inftythink_instances, rescue_instance
+from datasets_build.synthetic import problem
+from inftythink_graph.protocol import Protocol, parse
+from sft.arguments import DataArguments, ModelArguments
+from sft.data import corpus, load_rows, problem_rows, tokenize_row, tokenized_dataset
+from sft.scratch import build_tokenizer
+from sft.train import main
+from sft.train import parse as parse_arguments
+
+# As reasoning models have it: what stands before </think> in an assistant turn is thrown away, and text is stripped.
+DELETING_TEMPLATE = (
+    "{%- for message in messages -%}<{{ message['role'] }}>"
+    "{%- if message['role'] == 'assistant' -%}{{ message['content'].split('</think>')[-1] | trim }}"
+    "{%- else -%}{{ message['content'] }}{%- endif -%}<|im_end|>{%- endfor -%}"
+    "{%- if add_generation_prompt -%}<assistant>{%- endif -%}"
+)
+PROVENANCE: dict[str, Any] = {"source": "test", "uuid": "u"}
+BOTH_HISTORIES = pytest.mark.parametrize("history", ["user", "assistant"])
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> PreTrainedTokenizerFast:
+    arguments = DataArguments(synthetic_max_steps=30)
+    return build_tokenizer(corpus(arguments, chains=50), vocab_size=400, model_max_length=256)
+
+
+def _counter(tokenizer: PreTrainedTokenizerFast) -> Any:
+    def count(texts: Sequence[str]) -> list[int]:
+        return [len(ids) for ids in tokenizer(list(texts), add_special_tokens=False)["input_ids"]]
+
+    return count
+
+
+def _rows(history: str) -> list[dict[str, Any]]:
+    protocol = Protocol(history=history)  # type: ignore[arg-type]
+    rows = inftythink_instances(
+        "Q?", ["r1", "r2"], ["s1"], "It is \\boxed{3}", protocol=protocol, eta=9, **PROVENANCE
+    )
+    rescue = rescue_instance("Q?", "s1", "r2 c", "s2", protocol=protocol, epoch=2, epochs=2, eta=9, **PROVENANCE)
+    return [dict(row) for row in (*rows, rescue)]
+
+
+@BOTH_HISTORIES
+@pytest.mark.parametrize("template", [None, DELETING_TEMPLATE], ids=["plain", "deleting"])
+def test_a_row_is_the_served_prompt_and_the_verbatim_completion(
+    tokenizer: PreTrainedTokenizerFast, history: str, template: str | None
+) -> None:
+    for row in _rows(history):
+        prefill = row["prompt"][-1]["content"] if row["prompt"][-1]["role"] == "assistant" else ""
+        turns = row["prompt"][:-1] if prefill else row["prompt"]
+        before = tokenizer.chat_template
+        try:
+            tokenizer.chat_template = template or before
+            item = tokenize_row(row, tokenizer)
+            prompt = tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False) + prefill
+        finally:
+            tokenizer.chat_template = before
+        completion = row["completion"][0]["content"]
+        assert tokenizer.decode(item["input_ids"]) == prompt + completion + "<|im_end|>"
+
+        learned = [label for label in item["labels"] if label != -100]
+        assert tokenizer.decode(learned) == completion + "<|im_end|>"
+        assert learned[-1] == tokenizer.eos_token_id
+        start = item["labels"].index(learned[0])
+        assert item["labels"][:start] == [-100] * start, "no loss on the prompt"
+        assert item["input_ids"][start:] == item["labels"][start:], "loss on all of the completion"
+
+
+def test_a_rescue_row_learns_the_summary_only(tokenizer: PreTrainedTokenizerFast) -> None:
+    row = _rows("user")[-1]
+    item = tokenize_row(row, tokenizer)
+    learned = tokenizer.decode([label for label in item["labels"] if label != -100])
+    assert learned == "s2\n</summary><|im_end|>"
+    whole = tokenizer.decode(item["input_ids"])
+    assert "<think>\nr2 c\n</think>\n<summary>\ns2\n</summary><|im_end|>" in whole
+
+
+def test_rows_too_long_are_left_out_whole_and_counted(tokenizer: PreTrainedTokenizerFast) -> None:
+    rows = _rows("user")
+    sizes = [len(tokenize_row(row, tokenizer)["input_ids"]) for row in rows]
+    limit = sorted(sizes)[1]
+    data, funnel = tokenized_dataset(rows, tokenizer, limit)
+    kept = [size for size in sizes if size <= limit]
+    assert [len(ids) for ids in data["input_ids"]] == kept
+    assert funnel["rows"] == len(kept)
+    assert funnel["rows too long"] == len(rows) - len(kept) > 0
+    assert funnel["tokens"] == sum(kept)
+    assert funnel["completion tokens"] == sum(label >= 0 for labels in data["labels"] for label in labels)
+    with pytest.raises(ValueError, match="none of 3 rows fits max_length = 3"):
+        tokenized_dataset(rows, tokenizer, 3)
+
+
+def _arguments(**changes: Any) -> DataArguments:
+    options: dict[str, Any] = {"eta": 40, "synthetic_chains": 12, "synthetic_max_steps": 30, **changes}
+    return DataArguments(**options)
+
+
+def test_segments_of_synthetic_rows_stay_within_eta(tokenizer: PreTrainedTokenizerFast) -> None:
+    count = _counter(tokenizer)
+    rows = list(load_rows(_arguments(), count))
+    segments = [parse(row["completion"][0]["content"], "stop").segment for row in rows]
+    assert max(count(segments)) <= 40
+    assert len(rows) > 12 * 3, "most chains need several segments"
+
+
+def test_a_problem_s_rows_hold_its_whole_chain(tokenizer: PreTrainedTokenizerFast) -> None:
+    item = problem("collatz", (27,))
+    rows = problem_rows(item, _arguments(), _counter(tokenizer), random.Random(0))
+    parsed = [parse(row["completion"][0]["content"], "stop") for row in rows]
+    assert "\n".join(part.segment for part in parsed) == item.chain
+    assert parsed[-1].conclusion == item.conclusion
+    assert all(part.summary in item.states for part in parsed[:-1])
+    (vanilla,) = problem_rows(item, _arguments(method="vanilla"), _counter(tokenizer), random.Random(0))
+    assert parse(vanilla["completion"][0]["content"], "stop").segment == item.chain
+
+
+@pytest.mark.parametrize("keep", [1, 2, 3, 5])
+def test_of_a_long_chain_the_first_and_the_last_row_are_kept(tokenizer: PreTrainedTokenizerFast, keep: int) -> None:
+    item = problem("collatz", (27,))
+    rows = problem_rows(item, _arguments(synthetic_rows_per_chain=keep), _counter(tokenizer), random.Random(0))
+    epochs = [row["epoch"] for row in rows]
+    assert len(rows) == keep
+    assert epochs == sorted(set(epochs))
+    assert epochs[0] == 1
+    if keep > 1:
+        assert epochs[-1] == rows[0]["epochs"]
+
+
+def test_rescue_rows_name_the_state_after_the_last_whole_step(tokenizer: PreTrainedTokenizerFast) -> None:
+    item = problem("product", (7, 30))
+    rescued = 0
+    for seed in range(40):
+        arguments = _arguments(synthetic_rescue_share=1.0)
+        *_, row = problem_rows(item, arguments, _counter(tokenizer), random.Random(seed))
+        if row["prompt"][-1]["role"] != "assistant":
+            continue  # cut in the very first step: nothing to summarize
+        rescued += 1
+        segment = parse(row["prompt"][-1]["content"] + "x</summary>", "stop").segment
+        state = row["completion"][0]["content"].removesuffix("\n</summary>")
+        done = item.states.index(state) + 1
+        lines = segment.split("\n")
+        last_whole = next((line for line in reversed(lines) if line in item.steps[:done]), None)
+        if last_whole is not None:
+            assert item.steps.index(last_whole) + 1 == done
+        else:  # cut inside the segment's first step: the earlier summary still holds
+            assert state in row["prompt"][0]["content"]
+    assert rescued > 20
+
+
+def test_the_same_recipe_gives_the_same_rows(tokenizer: PreTrainedTokenizerFast) -> None:
+    arguments = _arguments(synthetic_rescue_share=0.5, synthetic_rows_per_chain=3)
+    first, again = (list(load_rows(arguments, _counter(tokenizer))) for _ in range(2))
+    assert first == again
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
+def test_rows_of_a_file(tokenizer: PreTrainedTokenizerFast, tmp_path: Path, suffix: str) -> None:
+    from datasets import Dataset
+
+    rows = _rows("user")
+    path = tmp_path / f"rows.{suffix}"
+    data = Dataset.from_list(rows)
+    data.to_json(str(path)) if suffix == "jsonl" else data.to_parquet(str(path))
+    loaded = list(load_rows(DataArguments(dataset=str(path)), _counter(tokenizer)))
+    assert [tokenize_row(row, tokenizer) for row in loaded] == [tokenize_row(row, tokenizer) for row in rows]
+
+
+def test_wrong_columns_are_named(tokenizer: PreTrainedTokenizerFast, tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps({"prompt": [], "text": "x"}) + "\n")
+    with pytest.raises(ValueError, match=r"lacks the columns \['completion'\]; it has \['prompt', 'text'\]"):
+        load_rows(DataArguments(dataset=str(path)), _counter(tokenizer))
+
+
+# --- recipes ---------------------------------------------------------------------------------------------------------
+
+
+def _recipe(tmp_path: Path, text: str) -> list[str]:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(text)
+    return ["--config", str(path)]
+
+
+def test_a_recipe_is_read_and_the_command_line_overrides_it(tmp_path: Path) -> None:
+    recipe = "eta: 77\nhidden_size: 16\nlearning_rate: 1e-3\nmax_steps: 5\nsynthetic_families: [gcd]\n"
+    words = _recipe(tmp_path, recipe + "use_cpu: true\nbf16: false\n")
+    data, model, config = parse_arguments([*words, "--max_steps", "6", "--eta=78"])
+    assert (data.eta, data.synthetic_families, model.hidden_size) == (78, ["gcd"], 16)
+    assert (config.max_steps, config.learning_rate) == (6, 1e-3)
+
+
+@pytest.mark.parametrize("name", ["bundled", "vanilla_twin"])
+def test_the_recipes_of_the_repository_are_valid(name: str) -> None:
+    recipe = Path(__file__).parents[2] / "sft" / "recipes" / f"{name}.yaml"
+    data, _, config = parse_arguments(["--config", str(recipe)])
+    assert data.method == {"bundled": "inftythink", "vanilla_twin": "vanilla"}[name]
+    assert config.max_length
+
+
+@pytest.mark.parametrize(
+    ("recipe", "words", "message"),
+    [
+        ("lerning_rate: 1.0e-3", [], "unknown key 'lerning_rate' in recipe .*: did you mean 'learning_rate'?"),
+        ("sumary_budget: 3", [], "did you mean 'summary_budget'?"),
+        ("env: {A: 1}", [], "unknown key 'env'"),
+        ("zzzz: 1", [], "a key is a field of sft.arguments or of TRL's SFTConfig"),
+        ("1: 2", [], "unknown key '1'"),
+        ("", [], "must be a mapping"),
+        ("- a", [], "must be a mapping"),
+        ("a: [", [], "is not valid YAML"),
+        ("eta: 9", ["--max_step", "3"], "unknown key 'max_step' in the command line: did you mean 'max_steps'?"),
+        ("eta: many", [], "eta.* invalid int value: 'many'"),
+        ("eta: 1.5", [], "eta must be of type int, got 1.5"),
+        ("eta: 0", [], "eta must be at least 1, got 0"),
+        ("eta: true", [], "eta must be of type int, got True"),
+        ("method: other", [], "method must be one of inftythink, vanilla, got 'other'"),
+        ("history: system", [], "history must be one of user, assistant"),
+        ("synthetic_families: gcd", [], "synthetic_families must be a list of names, got 'gcd'"),
+        ("synthetic_rescue_share: 1.5", [], "at most 1, got 1.5"),
+        ("learning_rate: fast", [], "invalid float value: 'fast'"),
+        ("hidden_size: 30\nnum_heads: 4", [], r"hidden_size \(30\) must be a multiple of num_heads \(4\)"),
+    ],
+)
+def test_what_a_recipe_can_not_mean_is_one_clear_line_and_exit_code_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], recipe: str, words: list[str], message: str
+) -> None:
+    assert main([*_recipe(tmp_path, recipe), *words]) == 2
+    printed = capsys.readouterr().err.strip()
+    assert re.search(message.replace("?", r"\?"), printed), printed
+    assert printed.startswith("sft.train: ")
+    assert "\n" not in printed
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--config"], "--config needs the path"),
+        (["--config", "no/such/recipe.yaml"], "no/such/recipe.yaml"),
+        (["--model_name_or_path", "no/such/model", "--max_length", "64", "--use_cpu", "true"], "no/such/model"),
+    ],
+)
+def test_what_is_not_there_exits_2(capsys: pytest.CaptureFixture[str], words: list[str], message: str) -> None:
+    assert main(words) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_arguments_are_checked_without_a_recipe_as_well() -> None:
+    with pytest.raises(ValueError, match="num_layers must be at least 1, got 0"):
+        ModelArguments(num_layers=0)
+    with pytest.raises(ValueError, match="sampling_temperature must be at least 0"):
+        DataArguments(sampling_temperature=-1.0)
