@@ -18,7 +18,7 @@ from rich.console import Console
 from datasets_build.synthetic import FAMILIES, generate
 from inftythink_graph import EmbeddedChatModel, Protocol, create_inftythink_graph
 from inftythink_graph.answers import extract_answer
-from inftythink_graph.models import bundled_path, vanilla_twin_path
+from inftythink_graph.models import vanilla_twin_path
 from inftythink_graph.plot import save_sawtooth
 from inftythink_graph.protocol import parse
 from inftythink_graph.view import RunView, show_result, vanilla_cost
@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     model = EmbeddedChatModel()
     info = model.describe()
     console.print(f"[bold]{problem.question}[/bold]")
-    console.print(f"held out of training; a chain of {len(problem.steps)} steps; model: {bundled_path().name}\n", style="dim")
+    console.print(f"held out of training; a chain of {len(problem.steps)} steps; model: bundled\n", style="dim")
 
     graph = create_inftythink_graph(model, max_epochs=200, keep_trace=True)
     result = RunView(console, window=info.window, max_epochs=200).watch(graph, problem.question)
@@ -53,7 +53,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     reply = twin.invoke(Protocol().render(problem.question))
     parsed = parse(reply.text, reply.response_metadata["finish_reason"])
     answer = extract_answer(parsed.conclusion) if parsed.kind == "conclusion" else None
-    outcome = f"answers {answer}" if answer else f"is cut off after {reply.usage_metadata['output_tokens']:,} tokens, no answer"
+    written = reply.usage_metadata["output_tokens"]
+    outcome = f"answers {answer}" if answer else f"is cut off after {written:,} tokens, without an answer"
     console.print(f"\nthe vanilla twin (same size, same training chains, window {twin_window:,}) {outcome}")
 
     save_sawtooth(args.plot, result["trace"], window=info.window, vanilla_window=twin_window)

@@ -19,7 +19,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from inftythink_graph._normalization import Comparison
+from inftythink_graph._tidy import Comparison
 from inftythink_graph.errors import InftyThinkError
 
 __all__ = ["MathPool", "MissingExtraError", "WorkerError", "require_math_verify", "shared_pool"]

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from inftythink_graph._extraction import extract_answer
 from inftythink_graph._math_pool import MissingExtraError, WorkerError, require_math_verify, shared_pool
-from inftythink_graph._normalization import Comparison, Undecided, choice_letter, decide, is_plain
+from inftythink_graph._normalization import choice_letter, decide, is_plain
+from inftythink_graph._tidy import Comparison, Undecided
 from inftythink_graph.errors import InvalidInputError
 from inftythink_graph.verdicts import Candidate, Verdict
 

@@ -32,8 +32,8 @@ def _add_solve(commands: Any) -> None:
     solve.add_argument("question", help="the question; '-' reads it from standard input")
     model = solve.add_argument_group("model")
     model.add_argument("--base-url", help="an OpenAI-compatible server, for example http://127.0.0.1:8000/v1")
-    model.add_argument("--model", help="name on the server, or a local checkpoint folder; by default the only one served")
-    model.add_argument("--api-key", help="key of the server; by default $OPENAI_API_KEY")
+    model.add_argument("--model", help="name on the server, or a local checkpoint folder; default: the only one served")
+    model.add_argument("--api-key", help="key of the server; default: $VLLM_API_KEY or $OPENAI_API_KEY")
     model.add_argument(
         "--protocol",
         choices=("native", "prompted"),
@@ -42,23 +42,24 @@ def _add_solve(commands: Any) -> None:
     model.add_argument("--history", choices=("user", "assistant"), default="user", help="turn that holds the summary")
     loop = solve.add_argument_group("thinking")
     loop.add_argument("--eta", type=int, help="most tokens of a segment (default: the model's own, else 4096)")
-    loop.add_argument("--summary-budget", type=int, help="most tokens of a summary (default: the model's own, else 512)")
+    loop.add_argument("--summary-budget", type=int, help="most tokens of a summary (default: the model's, else 512)")
     loop.add_argument("--max-epochs", type=int, default=200, help="most segments (default: %(default)s)")
     loop.add_argument("--temperature", type=float, help="sampling temperature (default: the model's own, else 0.7)")
     loop.add_argument("--top-p", type=float, help="nucleus of the sampling")
     loop.add_argument("--seed", type=int, help="seed of the sampling")
     loop.add_argument(
-        "--on-exhausted", choices=("force", "return"), default="force", help="force an answer when epochs run out, or not"
+        "--on-exhausted", choices=("force", "return"), default="force", help="out of epochs: force an answer?"
     )
     loop.add_argument("--gold", metavar="ANSWER", help="check answers against this one and think on while they differ")
     output = solve.add_argument_group("output")
     output.add_argument("--json", action="store_true", help="print the result, trace included, as one JSON object")
-    output.add_argument("--plot", type=Path, metavar="FILE", help="draw context against tokens generated (png, svg, pdf)")
+    output.add_argument("--plot", type=Path, metavar="FILE", help="draw context against tokens generated (png, svg)")
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line's parser."""
-    parser = argparse.ArgumentParser(prog="inftythink", description="Reasoning of unbounded depth in a bounded context.")
+    about = "Reasoning of unbounded depth in a bounded context."
+    parser = argparse.ArgumentParser(prog="inftythink", description=about)
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_solve(commands)
@@ -84,8 +85,10 @@ def _graph(args: argparse.Namespace) -> tuple[InftyThinkGraph, ModelInfo]:
     from inftythink_graph.graph import create_inftythink_graph
     from inftythink_graph.protocol import Protocol
 
+    protocol = None
     try:
-        protocol = Protocol(args.protocol or "native", args.history) if args.protocol or args.history != "user" else None
+        if args.protocol or args.history != "user":
+            protocol = Protocol(args.protocol or "native", args.history)
     except ValueError as error:
         raise InvalidInputError(str(error)) from error
     model = _model(args)

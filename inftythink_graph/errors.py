@@ -11,7 +11,7 @@ __all__ = [
 
 
 class InftyThinkError(Exception):
-    """Base of every error that this package raises. The message is one line that says what was wrong and what is allowed."""
+    """Base of every error of this package. The message is one line: what was wrong, and what is allowed."""
 
 
 class InvalidInputError(InftyThinkError, ValueError):

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import RunnableConfig, RunnableLambda
-from langgraph.graph import END, START, StateGraph
+from langgraph.graph import START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import get_runtime
 from langgraph.types import Checkpointer
@@ -44,8 +44,8 @@ NodeBody = Callable[[InftyThinkState, Settings], Flow]
 class InftyThinkGraph(CompiledStateGraph[InftyThinkState, InftyThinkContext, InftyThinkInput, InftyThinkOutput]):
     """The compiled graph. Its loop is bounded by max_epochs, so no ambient recursion limit may cut it short.
 
-    LangChain hands a limit of 25 to whatever runs inside a chain or a tool, which would end a run after 8 epochs. A limit
-    below what max_epochs needs is therefore raised to it; a higher one is kept.
+    LangChain hands a limit of 25 to whatever runs inside a chain or a tool, which would end a run after 8 epochs. A
+    limit below what max_epochs needs is therefore raised to it; a higher one is kept.
     """
 
     def __init__(self, *, max_epochs: int, **kwargs: Any) -> None:
@@ -58,13 +58,13 @@ class InftyThinkGraph(CompiledStateGraph[InftyThinkState, InftyThinkContext, Inf
             epochs = context.max_epochs
         needed = STEPS_PER_EPOCH * (epochs + 1) + 1
         given = (config or {}).get("recursion_limit", 0)
-        return RunnableConfig(**{**(config or {}), "recursion_limit": max(given, needed)})  # type: ignore[typeddict-item]
+        return RunnableConfig(**{**(config or {}), "recursion_limit": max(given, needed)})
 
-    def stream(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Iterator[Any]:  # type: ignore[override]
+    def stream(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Iterator[Any]:
         """As :meth:`langgraph.pregel.Pregel.stream`; ``invoke`` and ``batch`` come through here as well."""
         return super().stream(input, self._roomy(config, kwargs.get("context")), **kwargs)
 
-    def astream(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> AsyncIterator[Any]:  # type: ignore[override]
+    def astream(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> AsyncIterator[Any]:
         """As :meth:`langgraph.pregel.Pregel.astream`; ``ainvoke`` and ``abatch`` come through here as well."""
         return super().astream(input, self._roomy(config, kwargs.get("context")), **kwargs)
 
@@ -101,7 +101,8 @@ def create_inftythink_graph(
     ``stream``, ``astream``, ``batch`` and ``abatch`` work as in any LangGraph graph.
 
     Args:
-        model: any LangChain chat model. ``ChatVLLM`` and ``EmbeddedChatModel`` can also be prefilled and know their window.
+        model: any LangChain chat model. ``ChatVLLM`` and ``EmbeddedChatModel`` can also be prefilled and know their
+            window.
         max_epochs: most segments of a run; the paper's evaluation uses 50.
         eta: most tokens of a segment. None takes the value that the model was trained with, else 4096.
         summary_budget: most tokens of a summary. None takes the model's own, else 512.
@@ -147,7 +148,7 @@ def create_inftythink_graph(
         return RunnableLambda(run, afunc=arun)
 
     def route(state: InftyThinkState) -> Literal["summarize", "__end__"]:
-        return "summarize" if state["status"] is None else END
+        return "summarize" if state["status"] is None else "__end__"
 
     builder = StateGraph(
         InftyThinkState,

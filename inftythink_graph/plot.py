@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from inftythink_graph.errors import InftyThinkError, InvalidInputError
 from inftythink_graph.state import EpochRecord
@@ -13,7 +13,7 @@ from inftythink_graph.state import EpochRecord
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Sawtooth", "draw_sawtooth", "sawtooth", "save_sawtooth"]
+__all__ = ["Sawtooth", "draw_sawtooth", "save_sawtooth", "sawtooth"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +69,15 @@ def draw_sawtooth(curve: Sawtooth, *, window: int | None = None, vanilla_window:
     limit = vanilla_window or window
     figure = Figure(figsize=(9, 4.5), layout="constrained")
     axes = figure.subplots()
-    axes.plot([0, total], [curve.prompt, curve.prompt + total], color="#c44e52", ls="--", lw=1.5, label="one long chain")
+    chain = ([0, total], [curve.prompt, curve.prompt + total])
+    axes.plot(*chain, color="#c44e52", ls="--", lw=1.5, label="one long chain")
     axes.plot(curve.generated, curve.context, color="#4c72b0", lw=1.2, label="InftyThink")
     axes.fill_between(curve.generated, curve.context, color="#4c72b0", alpha=0.15, lw=0)
     for value, name in ((window, "context window"), (vanilla_window, "the vanilla model's window")):
         if value and (name == "context window" or value != window):
             axes.axhline(value, color="#555555", ls=":", lw=1)
-            axes.annotate(
-                f"{name}: {value:,} tokens", (total, value), xytext=(0, 3), textcoords="offset points", ha="right", fontsize=8
-            )
+            place: dict[str, Any] = {"xytext": (0, 3), "textcoords": "offset points", "ha": "right", "fontsize": 8}
+            axes.annotate(f"{name}: {value:,} tokens", (total, value), **place)
     if limit and curve.prompt + total > limit:
         axes.plot(limit - curve.prompt, limit, "x", color="#c44e52", ms=9, mew=2, label="cut at its window")
     # The chain leaves the picture at the top: what matters is how far the sawtooth stays below the windows.
@@ -106,7 +106,7 @@ def save_sawtooth(
     Raises:
         InvalidInputError: the trace is without token counts, or the suffix isn't one that matplotlib writes.
     """
-    curve = sawtooth(tuple(pair) for record in trace for pair in record["contexts"])
+    curve = sawtooth((prompt, completion) for record in trace for prompt, completion in record["contexts"])
     figure = draw_sawtooth(curve, window=window, vanilla_window=vanilla_window)
     allowed = sorted(figure.canvas.get_supported_filetypes())
     suffix = Path(path).suffix.lstrip(".").lower()

@@ -19,8 +19,8 @@ REASON_INSTRUCTION = (
 )
 
 CONTINUE_INSTRUCTION = (
-    "The text between the history tags is your own summary of the reasoning that you have already done on this question."
-    " Rely on it, do not repeat it, and go on from where it ends until you reach the answer."
+    "The text between the history tags is your own summary of the reasoning that you have already done on this"
+    " question. Rely on it, do not repeat it, and go on from where it ends until you reach the answer."
 )
 
 SUMMARIZE_INSTRUCTION = (

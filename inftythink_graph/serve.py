@@ -43,6 +43,7 @@ Device = Literal["auto", "cpu", "gpu"]
 
 _HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 _WEIGHTS = ("*.safetensors", "*.bin", "*.gguf", "*.pt")
+_SMALL_WINDOW = 4096  # tokens
 _GRACE = 30.0  # seconds that a server may take to end by itself
 
 
@@ -121,6 +122,9 @@ def build_command(
     command += ["--dtype", "float32", "--enforce-eager"] if on_cpu else ["--dtype", "auto"]
     if window:
         command += ["--max-model-len", str(window)]
+    if on_cpu and window and window <= _SMALL_WINDOW:
+        # The CPU's default block of 128 tokens is as long as a small model's prompt: nothing would ever be cached.
+        command += ["--block-size", "32"]
     if reasoning_parser:  # it brings its own tags
         command += ["--reasoning-parser", reasoning_parser]
     else:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -97,7 +97,7 @@ class RunView:
                     self.update(chunk)
                 else:
                     result = chunk
-        return result  # type: ignore[no-any-return]
+        return cast(InftyThinkOutput, result)
 
     def _bar(self, tokens: int) -> str:
         full = self.window or max((_peak(record) for record in self.records), default=1) or 1
@@ -124,7 +124,8 @@ class RunView:
         if self.records:
             segment = plain(self.records[-1]["segment"][-400:])
             segment.stylize("dim")
-            parts.append(Panel(segment, title=f"segment {self.records[-1]['epoch']}", title_align="left", border_style="dim"))
+            title = f"segment {self.records[-1]['epoch']}"
+            parts.append(Panel(segment, title=title, title_align="left", border_style="dim"))
         foot = (
             f"epoch {len(self.records)} of at most {self.max_epochs} | {usage['completion_tokens']:,} tokens generated"
             f" | peak context {usage['peak_context']:,}" + (f" of {self.window:,}" if self.window else "")
@@ -137,16 +138,17 @@ def show_result(console: Console, result: InftyThinkOutput, *, window: int | Non
     usage, trace = result["usage"], result.get("trace", [])
     style = "green" if result["status"] == "answered" else "yellow"
     body = plain(result["conclusion"] or "(no conclusion)")
-    console.print(Panel(body, title=f"{result['status']}: {plain(result['answer'] or 'no answer', 60)}", border_style=style))
+    title = Text(f"{result['status']}: ") + plain(result["answer"] or "no answer", 60)
+    console.print(Panel(body, title=title, border_style=style))
     facts = Table.grid(padding=(0, 2))
     facts.add_row("epochs", f"{result['epochs']}")
     facts.add_row("peak context", f"{usage['peak_context']:,} tokens" + (f" (window {window:,})" if window else ""))
     facts.add_row("generated", f"{usage['completion_tokens']:,} tokens in {usage['requests']} requests")
     if usage["cached_tokens"]:
-        facts.add_row("prompt", f"{usage['prompt_tokens']:,} tokens, {usage['cached_tokens']:,} of them from the server's cache")
+        facts.add_row("prompts", f"{usage['prompt_tokens']:,} tokens, {usage['cached_tokens']:,} from the cache")
     if trace and usage["sum_squared_tokens"]:
         context, squared = vanilla_cost(trace)
         ratio = squared / usage["sum_squared_tokens"]
-        facts.add_row("as one chain", f"{context:,} tokens of context, {ratio:.1f} times the attention cost (tokens squared)")
+        facts.add_row("as one chain", f"{context:,} tokens of context, {ratio:.1f} times the cost (tokens squared)")
     facts.add_row("time", f"{usage['seconds']:.1f} s waiting for the model")
     console.print(facts)

@@ -12,8 +12,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from sft.train import model_card, parse
 from sft.train import main as train_main
+from sft.train import model_card, parse
 
 __all__ = ["FILES", "install", "main"]
 

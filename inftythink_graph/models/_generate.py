@@ -46,11 +46,11 @@ class Completion:
     finish_reason: str
 
 
-class _RowSampling(LogitsProcessor):  # type: ignore[misc]
+class _RowSampling(LogitsProcessor):
     """Draws each row's next token with the row's own temperature, nucleus and random generator.
 
-    ``generate`` then runs greedily: the drawn token's score is raised above all others. A row's draws thus depend on its
-    seed alone, not on what it shares a batch with.
+    ``generate`` then runs greedily: the drawn token's score is raised above all others. A row's draws thus depend on
+    its seed alone, not on what it shares a batch with.
     """
 
     def __init__(self, requests: Sequence[Request]) -> None:
@@ -76,7 +76,7 @@ class _RowSampling(LogitsProcessor):  # type: ignore[misc]
         return scores
 
 
-class _RowLimits(StoppingCriteria):  # type: ignore[misc]
+class _RowLimits(StoppingCriteria):
     """Ends each row at its own token limit."""
 
     def __init__(self, prompt_length: int, limits: Sequence[int]) -> None:
@@ -102,7 +102,7 @@ class Engine:
         looks_local = Path(path).is_absolute() or str(path).startswith(".")
         if looks_local and not (Path(path) / "config.json").is_file():
             what = "has no config.json" if Path(path).is_dir() else "is no folder"
-            raise CheckpointError(f"{path} {what}; allowed: the folder of a causal language model, or a Hugging Face name")
+            raise CheckpointError(f"{path} {what}; allowed: a causal language model's folder, or a Hugging Face name")
         # A bar for loading weights would cut through a live view; a checkpoint this small loads at once.
         had_bars = transformers_logging.is_progress_bar_enabled()
         transformers_logging.disable_progress_bar()
@@ -114,8 +114,8 @@ class Engine:
         except (OSError, ValueError, KeyError) as error:
             first_line = str(error).strip().splitlines()[0]
             raise CheckpointError(
-                f"{path} holds no model that transformers can load ({first_line}); allowed: the folder of a causal language"
-                " model with its tokenizer, or a Hugging Face name"
+                f"{path} holds no model that transformers can load ({first_line}); allowed: the folder of a causal"
+                " language model with its tokenizer, or a Hugging Face name"
             ) from error
         finally:
             if had_bars:

@@ -82,7 +82,7 @@ class EmbeddedChatModel(BaseChatModel):
                     from inftythink_graph.models._generate import Engine
                 except ImportError as error:
                     raise InftyThinkError(
-                        f"the embedded model needs {error.name}; install it with: pip install 'inftythink-graph[embedded]'"
+                        f"the embedded model needs {error.name}: pip install 'inftythink-graph[embedded]'"
                     ) from error
                 self._engine = Engine(self.model_path, device=self.device, dtype=self.dtype)
                 self._batcher = Batcher(self._engine.run, max_batch=self.max_batch, name="inftythink-embedded")
@@ -114,7 +114,7 @@ class EmbeddedChatModel(BaseChatModel):
         room = engine.window - len(prompt)
         if room < 1:
             raise ContextOverflowError(
-                f"the prompt has {len(prompt)} tokens; the model's window of {engine.window} leaves no room for an answer"
+                f"the prompt has {len(prompt)} tokens; the window of {engine.window} leaves no room for an answer"
             )
         limit = options.get("max_tokens", self.max_tokens)
         seed = options.get("seed", self.seed)

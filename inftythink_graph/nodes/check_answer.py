@@ -36,8 +36,8 @@ def _forced_answer(state: InftyThinkState, settings: Settings) -> Flow:
 def check_answer(state: InftyThinkState, settings: Settings, *, has_verifier: bool = False) -> Flow:
     """Judge the epoch's conclusion; end the run, or leave the status open for another epoch.
 
-    Running out of epochs, of graph steps or of progress is a status, never an exception. An answer that had to be forced
-    counts as ``answered`` only where a verifier accepts it.
+    Running out of epochs, of graph steps or of progress is a status, never an exception. An answer that had to be
+    forced counts as ``answered`` only where a verifier accepts it.
     """
     record = state["epoch"]
     conclusion, answer, status, usage = record["conclusion"], None, None, state["usage"]

@@ -20,7 +20,7 @@ from langchain_core.runnables import RunnableConfig
 from inftythink_graph.errors import InvalidInputError
 from inftythink_graph.models.base import DescribesItself, ModelInfo
 from inftythink_graph.protocol import Message
-from inftythink_graph.state import Usage, no_usage
+from inftythink_graph.state import Usage
 from inftythink_graph.verdicts import Candidate, Verdict, Verifier
 
 __all__ = ["Ask", "Caller", "Check", "Describe", "Effect", "Flow", "Measure", "Reply", "read_reply"]

@@ -19,8 +19,8 @@ TAG_TOKENS = 16
 def context_bound(question_tokens: int, resolved: Resolved) -> int:
     """The longest context, in tokens, that any request of a run can reach, whatever the depth.
 
-    ``question_tokens`` is the rendered prompt of the first epoch, template included. On top of it come the last summary,
-    the segment, the new summary, and, where a segment was cut, room to have it summarized.
+    ``question_tokens`` is the rendered prompt of the first epoch, template included. On top of it come the last
+    summary, the segment, the new summary, and, where a segment was cut, room to have it summarized.
     """
     budget = resolved.summary_budget
     if resolved.protocol.kind == "prompted":
@@ -35,7 +35,7 @@ def is_fresh(state: InftyThinkState) -> bool:
 
 
 def sampling(settings: Settings, resolved: Resolved, epoch: int) -> dict[str, Any]:
-    """Sampling options of one epoch. The seed moves with the epoch, or a repeated prompt would repeat its completion."""
+    """Sampling options of an epoch. The seed moves with it, or a repeated prompt would repeat its completion."""
     options: dict[str, Any] = {"temperature": resolved.temperature}
     if settings.top_p is not None:
         options["top_p"] = settings.top_p
@@ -60,8 +60,8 @@ def _check_window(question_tokens: int, window: int, resolved: Resolved) -> None
     advice = f"lower eta to at most {room}" if room >= 1 else "shorten the question or the summary budget"
     raise WindowTooSmallError(
         f"the model's window of {window} tokens can't hold an epoch of up to {needed}: question with template"
-        f" {question_tokens}, eta {resolved.eta}, summary budget {resolved.summary_budget} (read, written and rewritten);"
-        f" {advice}",
+        f" {question_tokens}, eta {resolved.eta}, summary budget {resolved.summary_budget} (read, written and"
+        f" rewritten); {advice}",
         needed=needed,
         window=window,
     )
@@ -107,7 +107,8 @@ def reason(state: InftyThinkState, settings: Settings) -> Flow:
     native = protocol.kind == "native"
     limit = resolved.eta + (resolved.summary_budget + TAG_TOKENS if native else 0)
     epochs = 1 if fresh else state["epochs"] + 1
-    reply: Reply = yield Ask(messages, limit, sampling(settings, resolved, epochs), thinking=resolved.eta if native else None)
+    thinking = resolved.eta if native else None
+    reply: Reply = yield Ask(messages, limit, sampling(settings, resolved, epochs), thinking)
     parsed = _read(reply, protocol)
     record = EpochRecord(
         epoch=epochs,

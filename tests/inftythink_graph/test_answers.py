@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from inftythink_graph import _math_pool, answers
 from inftythink_graph._math_pool import MathPool, shared_pool
-from inftythink_graph._normalization import Undecided, decide
+from inftythink_graph._normalization import decide
+from inftythink_graph._tidy import Undecided
 from inftythink_graph.answers import (
     Comparison,
     MissingExtraError,

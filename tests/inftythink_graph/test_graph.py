@@ -227,7 +227,8 @@ def test_no_recursion_limit_reaches_the_user(scripted: Scripted, epochs: int) ->
 
 
 def test_context_overrides_one_call(scripted: Scripted) -> None:
-    graph = create_inftythink_graph(scripted(epoch("a", "S1"), epoch("b", "S2"), end("1")), protocol="native", max_epochs=9)
+    model = scripted(epoch("a", "S1"), epoch("b", "S2"), end("1"))
+    graph = create_inftythink_graph(model, protocol="native", max_epochs=9)
     context = InftyThinkContext(max_epochs=1, keep_trace=True, on_exhausted="return")
     result = graph.invoke({"question": "q"}, context=context)
     assert (result["status"], result["epochs"], len(result["trace"])) == ("exhausted", 1, 1)

@@ -15,8 +15,6 @@ from inftythink_graph.serve import RunningServer, running_server
 
 SERVED_NAME = "inftythink-bundled"
 STARTUP_SECONDS = 900.0
-# The CPU's default of 128 tokens is as long as a whole prompt of the small model: nothing would ever be cached.
-BLOCK_SIZE = ("--block-size", "32")
 
 
 class _Servers:
@@ -37,7 +35,7 @@ class _Servers:
                     name=SERVED_NAME,
                     device="cpu",
                     reasoning_parser=reasoning_parser,
-                    extra=(*BLOCK_SIZE, *extra),
+                    extra=extra,
                     log=self._folder / f"{kind}.log",
                     startup_timeout=STARTUP_SECONDS,
                 )

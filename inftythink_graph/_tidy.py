@@ -1,0 +1,123 @@
+"""One spelling for answers that LaTeX can spell in many ways, and what a comparison of two may say."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+__all__ = [
+    "MAX_CHARACTERS",
+    "SPACED",
+    "TEXT",
+    "WORD_LIKE",
+    "Comparison",
+    "Undecided",
+    "bare",
+    "for_algebra",
+    "tidy",
+]
+
+MAX_CHARACTERS = 2000
+"""Answers longer than this are compared as text only: no algebra is worth its time on them."""
+
+
+class Comparison(Enum):
+    """How a candidate relates to the gold answer.
+
+    ``TIMED_OUT`` means that no decision was reached: the algebra exceeded its time, or took its worker down with it.
+    """
+
+    EQUAL = "equal"
+    DIFFERENT = "different"
+    TIMED_OUT = "timed out"
+
+
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """Two answers that need algebra, tidied for a LaTeX parser."""
+
+    candidate: str
+    gold: str
+
+
+_SPACE_COMMANDS = re.compile(r"(?<!\\)\\(?:[,;:! ]|quad(?![A-Za-z])|qquad(?![A-Za-z])|displaystyle(?![A-Za-z]))|~")
+_SIZE_COMMANDS = re.compile(r"\\(?:left|right|big|Big|bigg|Bigg)[lr]?(?![A-Za-z])\.?")
+_FRACTION_COMMANDS = re.compile(r"\\[dtc]frac(?![A-Za-z])")
+_SHORT_FRACTION = re.compile(r"\\frac\s?(?:\{([^{}]{1,50})\}|(\d))\s?(?:\{([^{}]{1,50})\}|(\d))")
+_SHORT_ROOT = re.compile(r"\\sqrt\s?([A-Za-z\d])")
+_TEXT_COMMANDS = re.compile(r"\\(?:textbf|textit|textrm|textnormal|mathrm|mathbf|mathit|mbox|hbox|operatorname)\s?\{")
+_SINGLE_GROUP = re.compile(r"([_^])\s?\{(\w)\}(?!\s?\d)")  # 2^{3}4 isn't 2^34
+SPACED = re.compile(r"\s+")
+_LOOSE_SPACE = re.compile(r"(?<![A-Za-z\d]) | (?![A-Za-z\d])")
+TEXT = re.compile(r"\\text\s?\{([^{}]*)\}")
+WORD_LIKE = re.compile(r"(?=.*[aeiou])[^\W\d_]{4,}(?:[ '/^-][^\W_]+)*")
+"""Words that can't be products of variables, as abc may be."""
+_REPLACEMENTS = (
+    ("\u2212", "-"),
+    ("\u2013", "-"),
+    ("\u00d7", "\\times "),
+    ("\u00b7", "\\cdot "),
+    ("\u03c0", "\\pi "),
+    ("\u221e", "\\infty "),
+    ("\u00b0", "^\\circ"),
+    ("^{\\circ}", "^\\circ"),
+    ("\\degree", "^\\circ"),
+    ("\\leqslant", "\\le"),
+    ("\\geqslant", "\\ge"),
+    ("\\leq", "\\le"),
+    ("\\geq", "\\ge"),
+    ("\\neq", "\\ne"),
+    ("\\%", "%"),
+)
+
+
+def tidy(answer: str) -> str:
+    r"""One spelling for what LaTeX can spell in many ways. ``\text`` stays: it tells units and words from variables."""
+    text = answer.strip()
+    for _ in range(4):
+        text = _unwrap(text.rstrip(" \t\n.,;") if not text.endswith("..") else text)
+    text = text.replace(",\\!", ",").replace("{,}", ",")
+    text = re.sub(r"(?<=\d,)\s+(?=\d{3}\b)", "", text) if ",\\!" in answer else text
+    for old, new in _REPLACEMENTS:
+        text = text.replace(old, new)
+    text = _SPACE_COMMANDS.sub(" ", text)
+    text = _SIZE_COMMANDS.sub("", text)
+    text = _FRACTION_COMMANDS.sub(r"\\frac", text)
+    text = _TEXT_COMMANDS.sub(r"\\text{", text)
+    text = _SHORT_FRACTION.sub(lambda m: f"\\frac{{{m[1] or m[2]}}}{{{m[3] or m[4]}}}", text)
+    text = _SHORT_ROOT.sub(r"\\sqrt{\1}", text)
+    text = _SINGLE_GROUP.sub(r"\1\2", text)
+    return SPACED.sub(" ", text).strip()
+
+
+def _unwrap(text: str) -> str:
+    """``text`` without one layer of math delimiters or a box around all of it."""
+    for left, right in (("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"), ("\\boxed{", "}")):
+        inner = text[len(left) : -len(right)]
+        unescaped = inner.replace("\\$", "")
+        whole = _balanced(inner) if right == "}" else left not in unescaped and right not in unescaped
+        if inner and text.startswith(left) and text.endswith(right) and whole and inner.rstrip()[-1:] != "\\":
+            return inner.strip()
+    return text
+
+
+def _balanced(text: str) -> bool:
+    """Whether no brace in ``text`` closes one that was opened before it."""
+    depth = 0
+    for character in text:
+        depth += (character == "{") - (character == "}")
+        if depth < 0:
+            return False
+    return depth == 0
+
+
+def for_algebra(text: str) -> str:
+    """Tidied text as a LaTeX parser takes it: percent signs escaped, dollars as a currency left out."""
+    text = text.replace("\\$", "").replace("%", "\\%")
+    return text.replace("$", "") if text.count("$") == 1 else text
+
+
+def bare(text: str) -> str:
+    """Tidied text for identity: without text commands and without spaces, except between two words or numbers."""
+    return _LOOSE_SPACE.sub("", SPACED.sub(" ", TEXT.sub(r" \1 ", text))).strip()
