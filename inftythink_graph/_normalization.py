@@ -8,7 +8,17 @@ from __future__ import annotations
 import re
 
 from inftythink_graph._quantities import compare_based, compare_quantities, quantity
-from inftythink_graph._tidy import MAX_CHARACTERS, SPACED, TEXT, WORD_LIKE, Comparison, Undecided, bare, for_algebra, tidy
+from inftythink_graph._tidy import (
+    MAX_CHARACTERS,
+    SPACED,
+    TEXT,
+    WORD_LIKE,
+    Comparison,
+    Undecided,
+    bare,
+    for_algebra,
+    tidy,
+)
 
 __all__ = ["choice_letter", "decide", "is_plain"]
 
@@ -27,10 +37,10 @@ def choice_letter(answer: str) -> str | None:
 def _choice(text: str) -> str:
     """The choice letter in tidied ``text`` or "": a capital, or a small letter where it stands bare."""
     plain = bare(text)
-    match = _CHOICE.fullmatch(bare)
+    match = _CHOICE.fullmatch(plain)
     if match is None:
         return ""
-    return match[1] if len(bare) == 1 else match[1].upper()
+    return match[1] if len(plain) == 1 else match[1].upper()
 
 
 # --- words and sequences ---------------------------------------------------------------------------------------------
@@ -44,12 +54,12 @@ _GROUPED_DIGITS = re.compile(r"\d,\d{3}(?!\d)")
 
 def _words(text: str) -> str | None:
     """Folded words where tidied ``text`` is nothing else: in a text command, or of four letters and up."""
-    bare = SPACED.sub(" ", TEXT.sub(r"\1", text)).strip(" .\"'")
-    if not _WORDS.fullmatch(bare):
+    words = SPACED.sub(" ", TEXT.sub(r"\1", text)).strip(" .\"'").casefold()
+    if not _WORDS.fullmatch(words):
         return None
-    if not TEXT.fullmatch(text) and not WORD_LIKE.fullmatch(bare.casefold()):
+    if not TEXT.fullmatch(text) and not WORD_LIKE.fullmatch(words):
         return None
-    return re.sub(r"^(?:the|an?) ", "", bare.casefold())
+    return re.sub(r"^(?:the|an?) ", "", words)
 
 
 def _sequence(text: str) -> tuple[str, list[str], str] | None:

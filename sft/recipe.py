@@ -60,7 +60,8 @@ def read_recipe(arguments: Sequence[str]) -> tuple[DataArguments, ModelArguments
             raise ValueError(message)
 
     # No abbreviations: --eta_ or --max_s must not quietly mean something.
-    parser = Parser((DataArguments, ModelArguments, SFTConfig), allow_abbrev=False)
+    kinds: Any = (DataArguments, ModelArguments, SFTConfig)
+    parser = Parser(kinds, allow_abbrev=False)
     known = {action.dest for action in parser._actions} - {"help"}
     words = list(arguments)
     for position, word in enumerate(words):

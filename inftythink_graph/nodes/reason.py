@@ -14,6 +14,7 @@ __all__ = ["TAG_TOKENS", "context_bound", "is_fresh", "reason", "sampling"]
 
 TAG_TOKENS = 16
 """Tokens that the tags of one epoch may take, where they are plain text to the tokenizer."""
+_JOINT_TOKENS = 4
 
 
 def context_bound(question_tokens: int, resolved: Resolved) -> int:
@@ -107,7 +108,8 @@ def reason(state: InftyThinkState, settings: Settings) -> Flow:
     native = protocol.kind == "native"
     limit = resolved.eta + (resolved.summary_budget + TAG_TOKENS if native else 0)
     epochs = 1 if fresh else state["epochs"] + 1
-    thinking = resolved.eta if native else None
+    # The server counts the line feeds around the segment, too; eta is the segment alone.
+    thinking = resolved.eta + _JOINT_TOKENS if native else None
     reply: Reply = yield Ask(messages, limit, sampling(settings, resolved, epochs), thinking)
     parsed = _read(reply, protocol)
     record = EpochRecord(

@@ -160,6 +160,7 @@ def test_extraction_is_linear_on_megabytes(text: str) -> None:
         ("12 apples", "12", EQUAL),
         ("12 pi", "12", None),
         ("12 abc", "12", None),
+        ("2^{3}4", "2^{34}", None),
         ("2k", "2", None),
         ("$32,348", r"\$32,\!348", EQUAL),
         (r"$\$18.9$", r"\$18.90", EQUAL),
@@ -267,6 +268,7 @@ def test_a_timeout_that_is_no_time_is_refused() -> None:
         (r"(3, \pi/2)", r"\left( 3, \frac{\pi}{2} \right)", EQUAL),
         ("y-2x=3", "y = 2x + 3", EQUAL),
         (r"\begin{bmatrix} -0.2 \\ 18/5 \end{bmatrix}", r"\begin{pmatrix} -1/5 \\ 18/5 \end{pmatrix}", EQUAL),
+        ("2^{3}4", "2^{34}", DIFFERENT),
         (r"\begin{pmatrix}1&2\\3&5\end{pmatrix}", r"\begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}", DIFFERENT),
     ],
 )
