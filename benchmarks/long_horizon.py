@@ -20,10 +20,9 @@ from statistics import mean
 from transformers import AutoTokenizer
 
 from datasets_build.synthetic import FAMILIES, Problem, generate
-from inftythink_graph import EmbeddedChatModel, Protocol, create_inftythink_graph
-from inftythink_graph.answers import extract_answer
+from inftythink_graph import EmbeddedChatModel, create_inftythink_graph
+from inftythink_graph.evaluation import avanilla
 from inftythink_graph.models import ModelCard, bundled_path, vanilla_twin_path
-from inftythink_graph.protocol import parse
 
 __all__ = ["Row", "main"]
 
@@ -80,13 +79,8 @@ async def _inftythink(model: EmbeddedChatModel, problems: Sequence[Problem]) -> 
 
 
 async def _vanilla(model: EmbeddedChatModel, problems: Sequence[Problem]) -> list[tuple[str | None, int, int]]:
-    replies = await model.abatch([Protocol().render(problem.question) for problem in problems])
-    results = []
-    for reply in replies:
-        parsed = parse(reply.text, reply.response_metadata["finish_reason"])
-        answer = extract_answer(parsed.conclusion) if parsed.kind == "conclusion" else None
-        results.append((answer, 1, reply.usage_metadata["total_tokens"]))
-    return results
+    results = await asyncio.gather(*(avanilla(model, problem.question) for problem in problems))
+    return [(result.answer, 1, result.usage["peak_context"]) for result in results]
 
 
 def evaluate(folder: Path, band: str, family: str, problems: Sequence[Problem], chain_tokens: float) -> Row:

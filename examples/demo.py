@@ -16,11 +16,10 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")  # both models come with the packag
 from rich.console import Console
 
 from datasets_build.synthetic import FAMILIES, generate
-from inftythink_graph import EmbeddedChatModel, Protocol, create_inftythink_graph
-from inftythink_graph.answers import extract_answer
+from inftythink_graph import EmbeddedChatModel, create_inftythink_graph
+from inftythink_graph.evaluation import vanilla
 from inftythink_graph.models import vanilla_twin_path
 from inftythink_graph.plot import save_sawtooth
-from inftythink_graph.protocol import parse
 from inftythink_graph.view import RunView, show_result, vanilla_cost
 
 
@@ -50,11 +49,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     twin = EmbeddedChatModel(model_path=str(vanilla_twin_path()), temperature=0.0)
     twin_window = twin.describe().window
-    reply = twin.invoke(Protocol().render(problem.question))
-    parsed = parse(reply.text, reply.response_metadata["finish_reason"])
-    answer = extract_answer(parsed.conclusion) if parsed.kind == "conclusion" else None
-    written = reply.usage_metadata["output_tokens"]
-    outcome = f"answers {answer}" if answer else f"is cut off after {written:,} tokens, without an answer"
+    single = vanilla(twin, problem.question)
+    written = single.usage["completion_tokens"]
+    outcome = f"answers {single.answer}" if single.answer else f"is cut off after {written:,} tokens, without an answer"
     console.print(f"\nthe vanilla twin (same size, same training chains, window {twin_window:,}) {outcome}")
 
     save_sawtooth(args.plot, result["trace"], window=info.window, vanilla_window=twin_window)

@@ -38,7 +38,7 @@ def _limit_time(seconds: float) -> None:
 
 
 def _parse(text: str) -> list[Any]:
-    from math_verify import ExprExtractionConfig, LatexExtractionConfig, parse  # type: ignore[import-untyped]
+    from math_verify import ExprExtractionConfig, LatexExtractionConfig, parse
 
     if "$" not in text:
         text = f"${text}$"

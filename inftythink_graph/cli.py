@@ -139,6 +139,8 @@ def _solve(args: argparse.Namespace) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
+    from langchain_core.exceptions import ModelError
+
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         if arguments[:1] == ["serve"]:
@@ -147,15 +149,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             return serve(arguments[1:])
         args = build_parser().parse_args(arguments)
         return _solve(args)
-    except (InftyThinkError, ConnectionError) as error:
-        print(f"{_PREFIX}{error}", file=sys.stderr)
+    except BrokenPipeError:  # the reader of our output went away, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (InftyThinkError, ModelError, ConnectionError) as error:
+        print(f"{_PREFIX}{' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"{_PREFIX}interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader of our output went away, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
 
 
 if __name__ == "__main__":

@@ -94,7 +94,7 @@ def read_reply(message: AIMessage, max_tokens: int, seconds: float) -> Reply:
         prompt, completion = counts["input_tokens"], counts["output_tokens"]
         cached = (counts.get("input_token_details") or {}).get("cache_read") or 0
     reason = str(metadata.get("finish_reason") or metadata.get("stop_reason") or "").lower()
-    if not reason and completion >= max_tokens:  # providers that don't say why they stopped
+    if not reason and 0 < max_tokens <= completion:  # providers that don't say why they stopped
         reason = "length"
     context = prompt + completion
     usage = Usage(

@@ -17,7 +17,7 @@ from inftythink_graph.state import EpochRecord, InftyThinkState, Resolved, Setti
 __all__ = ["rejection_note", "summarize"]
 
 _LONGEST_REASON = 300  # characters of a verifier's reason that go into the summary
-_NEAR_BUDGET = 0.75  # share of the budget from which on a summary is measured exactly
+_NEAR_BUDGET = 0.9  # share of the budget from which on a summary is measured exactly
 
 
 def rejection_note(answer: str | None, reason: str) -> str:

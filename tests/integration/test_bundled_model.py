@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from datasets_build.synthetic import FAMILIES, generate
-from inftythink_graph import EmbeddedChatModel, Protocol, create_inftythink_graph
-from inftythink_graph.answers import extract_answer
+from inftythink_graph import EmbeddedChatModel, create_inftythink_graph
+from inftythink_graph.evaluation import avanilla
 from inftythink_graph.models import bundled_path, vanilla_twin_path
-from inftythink_graph.protocol import parse
 
 WINDOW = 256
 COUNT = 20
@@ -43,10 +44,8 @@ async def test_the_vanilla_twin_knows_the_steps_but_not_the_depth() -> None:
             for family in FAMILIES
             for item in generate(family, 8, seed=22, split="test", min_steps=shortest, max_steps=longest)
         ]
-        replies = await twin.abatch([Protocol().render(problem.question) for problem in problems])
-        parsed = [parse(reply.text, reply.response_metadata["finish_reason"]) for reply in replies]
-        answers = [extract_answer(item.conclusion) if item.kind == "conclusion" else None for item in parsed]
-        outcomes[band] = sum(a == p.answer for a, p in zip(answers, problems, strict=True)) / len(problems)
+        results = await asyncio.gather(*(avanilla(twin, problem.question) for problem in problems))
+        outcomes[band] = sum(r.answer == p.answer for r, p in zip(results, problems, strict=True)) / len(problems)
     assert outcomes["shallow"] >= 0.8
     assert outcomes["deep"] <= 0.1
 
