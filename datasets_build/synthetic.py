@@ -7,6 +7,9 @@ follows: what InftyThink's summaries need. Three families:
 - ``gcd``: the greatest common divisor by subtraction (Euclid's own form); one step a subtraction.
 - ``product``: a product by repeated addition; one step an addition.
 
+Numbers in steps and states have a fixed width: the same digit then stands at the same distance from where it is needed,
+which is what lets a small model learn to copy and to carry.
+
 A problem belongs to ``train`` or ``test`` by a hash of its numbers, so the two are disjoint for every seed, size and
 depth. Run as: ``python -m datasets_build.synthetic --family gcd --min-steps 200 --count 3``.
 """
@@ -116,17 +119,17 @@ def _collatz_depth(params: Params) -> int:
 
 
 def _solve_collatz(params: Params) -> tuple[list[str], list[str], str, str]:
-    (start,) = params
+    (n,) = params
     steps: list[str] = []
-    states, n = [], start
+    states: list[str] = []
     while n != 1:
         following = _collatz_next(n)
-        rule = f"even, half is {following}" if n % 2 == 0 else f"odd, 3n + 1 is {following}"
-        steps.append(f"{len(steps) + 1}: {n} is {rule}")
-        states.append(f"After {len(steps)} steps the number is {following}.")
+        rule = "even, divided by two" if n % 2 == 0 else "odd, tripled plus one"
+        steps.append(f"{len(steps) + 1:03}: {n:06} is {rule} is {following:06}")
+        states.append(f"After {len(steps):03} steps the number is {following:06}.")
         n = following
     answer = str(len(steps))
-    return steps, states, answer, f"{start} reaches 1 after {answer} steps: \\boxed{{{answer}}}"
+    return steps, states, answer, f"It takes {answer} steps: \\boxed{{{answer}}}"
 
 
 def _draw_gcd(rng: random.Random, depth: int) -> Params:
@@ -146,16 +149,15 @@ def _gcd_depth(params: Params) -> int:
 
 
 def _solve_gcd(params: Params) -> tuple[list[str], list[str], str, str]:
-    a, b = params
-    steps, states = [], []
-    while a != b:
-        if a > b:
-            line, a = f"({a}, {b}): {a} - {b} = {a - b}", a - b
-        else:
-            line, b = f"({a}, {b}): {b} - {a} = {b - a}", b - a
-        steps.append(line)
-        states.append(f"The pair is now ({a}, {b}).")
-    return steps, states, str(a), f"Both numbers are {a} now: \\boxed{{{a}}}"
+    larger, smaller = max(params), min(params)
+    steps: list[str] = []
+    states: list[str] = []
+    while larger != smaller:
+        rest = larger - smaller
+        steps.append(f"({larger:04}, {smaller:04}): {larger:04} - {smaller:04} = {rest:04}")
+        larger, smaller = max(rest, smaller), min(rest, smaller)
+        states.append(f"The pair is now ({larger:04}, {smaller:04}).")
+    return steps, states, str(larger), f"Both numbers are {larger} now: \\boxed{{{larger}}}"
 
 
 def _draw_product(rng: random.Random, depth: int) -> Params:
@@ -166,9 +168,9 @@ def _solve_product(params: Params) -> tuple[list[str], list[str], str, str]:
     addend, times = params
     steps, states, total = [], [], 0
     for left in range(times, 0, -1):
-        steps.append(f"{left} left: {total} + {addend} = {total + addend}")
+        steps.append(f"{left:03} left: {total:05} + {addend:02} = {total + addend:05}")
         total += addend
-        states.append(f"The sum is {total}, {left - 1} times {addend} is left.")
+        states.append(f"The sum is {total:05}, {left - 1:03} times {addend:02} is left.")
     return steps, states, str(total), f"Nothing is left to add, the sum is {total}: \\boxed{{{total}}}"
 
 

@@ -48,15 +48,15 @@ def test_a_state_is_all_that_the_next_step_needs() -> None:
     for item in generate("collatz", 20, seed=3, min_steps=5):
         for state, following in zip(item.states, item.steps[1:], strict=False):
             done, value = map(int, re.findall(r"\d+", state))
-            assert following.startswith(f"{done + 1}: {value} is ")
+            assert following.startswith(f"{done + 1:03}: {value:06} is ")
     for item in generate("gcd", 20, seed=3, min_steps=5):
         for state, following in zip(item.states, item.steps[1:], strict=False):
             a, b = map(int, re.findall(r"\d+", state))
-            assert following == f"({a}, {b}): {max(a, b)} - {min(a, b)} = {abs(a - b)}"
+            assert following == f"({a:04}, {b:04}): {a:04} - {b:04} = {a - b:04}"
     for item in generate("product", 20, seed=3, min_steps=5):
         for state, following in zip(item.states, item.steps[1:], strict=False):
-            done, total = map(int, re.findall(r"\d+", state))
-            assert following.startswith(f"{done + 1}: {total} + {item.params[0]} = ")
+            total, left, addend = map(int, re.findall(r"\d+", state))
+            assert following == f"{left:03} left: {total:05} + {addend:02} = {total + addend:05}"
 
 
 @ALL_FAMILIES
@@ -112,10 +112,13 @@ def test_a_condition_of_the_caller_holds() -> None:
 def test_known_problems() -> None:
     item = problem("collatz", (27,))
     assert (item.answer, len(item.steps)) == ("111", 111)
-    assert item.steps[0] == "1: 27 is odd, 3n + 1 is 82"
-    assert item.states[1] == "After 2 steps the number is 41."
-    assert problem("gcd", (12, 18)).steps == ("(12, 18): 18 - 12 = 6", "(12, 6): 12 - 6 = 6")
-    assert problem("product", (5, 3)).conclusion == "5 added 3 times is 15: \\boxed{15}"
+    assert item.steps[0] == "001: 000027 is odd, tripled plus one is 000082"
+    assert item.states[1] == "After 002 steps the number is 000041."
+    assert problem("gcd", (12, 18)).steps == (
+        "(0018, 0012): 0018 - 0012 = 0006",
+        "(0012, 0006): 0012 - 0006 = 0006",
+    )
+    assert problem("product", (5, 3)).conclusion == "Nothing is left to add, the sum is 15: \\boxed{15}"
     phrasings = {problem("gcd", (12, 18), phrasing=i).question for i in range(8)}
     assert len(phrasings) == len(FAMILIES["gcd"].phrasings)
 

@@ -128,7 +128,7 @@ def test_solve_against_serve_needs_no_flags(vllm_server: RunningServer, capsys: 
     assert main(["solve", problem.question, "--base-url", vllm_server.base_url, "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert (result["answer"], result["status"]) == (problem.answer, "answered")
-    assert result["trace"][0]["segment"].startswith("1: 0 + ")
+    assert result["trace"][0]["segment"].startswith(f"{problem.params[1]:03} left: 00000 + ")
 
 
 def test_a_name_that_is_not_served(vllm_server: RunningServer, capsys: pytest.CaptureFixture[str]) -> None:

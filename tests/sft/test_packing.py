@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -60,14 +61,14 @@ def test_a_packed_row_gives_the_logits_of_its_samples(tmp_path: Path, attention:
     model.eval()
     with torch.no_grad():
         packed = model(input_ids=batch["input_ids"], position_ids=batch["position_ids"], use_cache=False).logits[0]
-        for start, stop in zip(starts, starts[1:], strict=False):
+        for start, stop in pairwise(starts):
             assert positions[start:stop].tolist() == list(range(stop - start))
             alone = model(input_ids=batch["input_ids"][:, start:stop], use_cache=False).logits[0]
             assert torch.allclose(packed[start:stop], alone, atol=1e-4)
     # Whole rows only: what was packed is what was tokenized, and the loss falls on completions.
     known = {tuple(ids) for ids in rows["input_ids"]}
     ids, labels = batch["input_ids"][0].tolist(), batch["labels"][0].tolist()
-    for start, stop in zip(starts, starts[1:], strict=False):
+    for start, stop in pairwise(starts):
         assert tuple(ids[start:stop]) in known
         assert labels[start] == -100
 
