@@ -41,6 +41,10 @@ def _read(message: AIMessage, max_tokens: int | None) -> VanillaResult:
     return VanillaResult(answer, conclusion, reply.finish_reason == "length", reply.usage)
 
 
+def _call_options(max_tokens: int | None, options: dict[str, Any]) -> dict[str, Any]:
+    return options if max_tokens is None else {**options, "max_tokens": max_tokens}
+
+
 def vanilla(
     model: BaseChatModel, question: Content, *, max_tokens: int | None = None, **options: Any
 ) -> VanillaResult:
@@ -52,13 +56,11 @@ def vanilla(
         max_tokens: most tokens of the chain; None for what the model's window holds.
         options: sampling options of the call, for example ``temperature``.
     """
-    limit = {} if max_tokens is None else {"max_tokens": max_tokens}
-    return _read(model.invoke(Protocol().render(question), **limit, **options), max_tokens)
+    return _read(model.invoke(Protocol().render(question), **_call_options(max_tokens, options)), max_tokens)
 
 
 async def avanilla(
     model: BaseChatModel, question: Content, *, max_tokens: int | None = None, **options: Any
 ) -> VanillaResult:
     """As :func:`vanilla`, without blocking the event loop."""
-    limit = {} if max_tokens is None else {"max_tokens": max_tokens}
-    return _read(await model.ainvoke(Protocol().render(question), **limit, **options), max_tokens)
+    return _read(await model.ainvoke(Protocol().render(question), **_call_options(max_tokens, options)), max_tokens)
