@@ -73,7 +73,7 @@ class Problems:
 
 
 async def _inftythink(model: EmbeddedChatModel, problems: Sequence[Problem]) -> list[tuple[str | None, int, int]]:
-    graph = create_inftythink_graph(model, max_epochs=300, temperature=0.0)
+    graph = create_inftythink_graph(model, max_epochs=150, temperature=0.0)
     results = await graph.abatch([{"question": problem.question} for problem in problems])
     return [(r["answer"], r["epochs"], r["usage"]["peak_context"]) for r in results]
 

@@ -72,7 +72,7 @@ def test_bad_input_is_one_line_and_exit_code_2(
     assert main(arguments) == 2
     error = capsys.readouterr().err
     assert message in error
-    assert error.startswith("inftythink: ")
+    assert error.startswith("inftythink serve: " if arguments[0] == "serve" else "inftythink: ")
     assert len(error.strip().splitlines()) == 1
 
 
