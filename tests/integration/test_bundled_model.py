@@ -27,19 +27,22 @@ def tokenizer() -> Any:
     return AutoTokenizer.from_pretrained(bundled_path())
 
 
-def recorded(model: str, family: str, *, deep: bool) -> float:
-    """The accuracy that the README reports."""
+def recorded(model: str, family: str, *, deep: bool) -> tuple[int, int]:
+    """Right answers and problems that the README reports."""
     (row,) = [
         row
         for row in RECORDED
         if (row["model"], row["family"], row["band"].startswith("at least")) == (model, family, deep)
     ]
-    return float(row["correct"] / row["problems"])
+    return row["correct"], row["problems"]
 
 
-def plausible(right: int, accuracy: float) -> bool:
-    """Whether a sample of COUNT with so many right answers may come from a model of that accuracy."""
-    return right >= COUNT * accuracy - 3 * math.sqrt(COUNT * accuracy * (1 - accuracy)) - 1
+def plausible(right: int, report: tuple[int, int]) -> bool:
+    """Whether a sample of COUNT with so many right answers fits the report, within three standard errors of both."""
+    correct, problems = report
+    share = (correct + 1) / (problems + 2)
+    error = math.sqrt(share * (1 - share) * (1 / COUNT + 1 / problems))
+    return right / COUNT >= correct / problems - 3 * error - 1 / COUNT
 
 
 def test_the_readme_reports_what_was_recorded() -> None:
