@@ -103,6 +103,9 @@ def reason(state: InftyThinkState, settings: Settings) -> Flow:
         if info.window is not None:
             tokens = yield Measure(messages)
             if tokens is not None:
+                if protocol.kind == "prompted":  # its later prompts carry longer instructions than the first
+                    later = protocol.render_summarize(question, "-", "-", budget=resolved.summary_budget, prefill=False)
+                    tokens = max(tokens, (yield Measure(protocol.render(question, "-"))), (yield Measure(later)))
                 _check_window(tokens, info.window, resolved)
 
     native = protocol.kind == "native"
