@@ -64,6 +64,7 @@ class EmbeddedChatModel(BaseChatModel):
     """Seed of a request's draws; the same seed gives the same completion, whatever else is in its batch."""
 
     _engine: Engine | None = PrivateAttr(default=None)
+    _info: ModelInfo | None = PrivateAttr(default=None)
     _batcher: Batcher[Request, Completion] | None = PrivateAttr(default=None)
     _lock: threading.Lock = PrivateAttr(default_factory=threading.Lock)
 
@@ -90,7 +91,10 @@ class EmbeddedChatModel(BaseChatModel):
 
     def describe(self) -> ModelInfo:
         """The checkpoint's window and card; loads the model."""
-        return ModelInfo(window=self._loaded()[0].window, prefill=True, card=ModelCard.read(self.model_path))
+        if self._info is None:  # every node of the graph asks: the card's file is read once
+            card = ModelCard.read(self.model_path)
+            self._info = ModelInfo(window=self._loaded()[0].window, prefill=True, card=card)
+        return self._info
 
     async def adescribe(self) -> ModelInfo:
         """As :meth:`describe`, without blocking the event loop."""
