@@ -59,16 +59,26 @@ class DataArguments:
     synthetic_rows_per_chain: int = field(
         default=0, metadata={"help": "instances kept of each chain: first, last and random ones between; 0 keeps all"}
     )
+    synthetic_hard_rows: int = field(
+        default=0, metadata={"help": "how many of the rows between first and last are drawn for long runs of carries"}
+    )
     synthetic_rescue_share: float = field(
         default=0.0, metadata={"help": "share of chains that also give one row for summarizing a cut segment"}
     )
 
     def __post_init__(self) -> None:
         ones = dict.fromkeys(("eta", "summary_budget", "synthetic_chains", "synthetic_max_steps"), 1)
-        zeros = dict.fromkeys(("synthetic_rows_per_chain", "synthetic_rescue_share", "sampling_temperature"), 0)
+        zeros = dict.fromkeys(
+            ("synthetic_rows_per_chain", "synthetic_hard_rows", "synthetic_rescue_share", "sampling_temperature"), 0
+        )
         _check(self, {**ones, **zeros})
         if self.synthetic_rescue_share > 1:
             raise ValueError(f"synthetic_rescue_share must be at most 1, got {self.synthetic_rescue_share}")
+        if self.synthetic_hard_rows and self.synthetic_hard_rows > self.synthetic_rows_per_chain - 2:
+            raise ValueError(
+                "synthetic_hard_rows must be at most synthetic_rows_per_chain - 2 (the first and the last row are always"
+                f" kept), got {self.synthetic_hard_rows} of {self.synthetic_rows_per_chain}"
+            )
 
     def protocol(self) -> Protocol:
         """The native protocol that the recipe trains."""

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from datasets_build.carries import longest_carry_run
 from datasets_build.instances import Instance, inftythink_instances, rescue_instance, vanilla_instance
 from datasets_build.segment import Counter as TokenCounter
 from datasets_build.segment import pack_units
@@ -51,6 +52,22 @@ def _rescue(item: Problem, span: range, before: str | None, rng: random.Random) 
     return "\n".join([*(item.steps[i] for i in span[:whole]), partial]), state
 
 
+def _middle_rows(item: Problem, spans: Sequence[range], keep: int, hard: int, rng: random.Random) -> list[int]:
+    """Which of the spans between first and last to keep: ``hard`` of them drawn for their carries, the rest at random.
+
+    The weight of a span is the inverse of how rare its longest run of carries is, so that each length comes equally
+    often as long as the chain has it.
+    """
+    left = list(range(1, len(spans) - 1))
+    weights = [10.0 ** max(longest_carry_run(item.steps[j]) for j in spans[i]) for i in left] if hard else []
+    chosen: list[int] = []
+    for _ in range(min(hard, keep)):
+        position = rng.choices(range(len(left)), weights)[0]
+        chosen.append(left.pop(position))
+        weights.pop(position)
+    return sorted([*chosen, *rng.sample(left, max(keep - hard, 0))])
+
+
 def problem_rows(
     item: Problem, args: DataArguments, count: TokenCounter, rng: random.Random
 ) -> list[Instance]:
@@ -65,7 +82,7 @@ def problem_rows(
     rows = inftythink_instances(item.question, segments, summaries, item.conclusion, eta=args.eta, **provenance)
     keep = args.synthetic_rows_per_chain
     if keep and len(rows) > keep:
-        middle = sorted(rng.sample(range(1, len(rows) - 1), max(keep - 2, 0)))
+        middle = _middle_rows(item, spans, keep - 2, args.synthetic_hard_rows, rng)
         rows = [rows[i] for i in (0, *middle, len(rows) - 1)][:keep]
     if rng.random() < args.synthetic_rescue_share:
         index = rng.randrange(len(spans))

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from transformers import PreTrainedTokenizerFast
 
+from datasets_build.carries import longest_carry_run
 from datasets_build.instances import inftythink_instances, rescue_instance
 from datasets_build.synthetic import problem
 from inftythink_graph.protocol import Protocol, parse
@@ -140,6 +141,26 @@ def test_of_a_long_chain_the_first_and_the_last_row_are_kept(tokenizer: PreTrain
         assert epochs[-1] == rows[0]["epochs"]
 
 
+def test_hard_rows_hold_the_longest_runs_of_carries(tokenizer: PreTrainedTokenizerFast) -> None:
+    item = problem("product", (7, 390))
+
+    def long_runs(hard: int) -> int:
+        arguments = _arguments(synthetic_rows_per_chain=6, synthetic_hard_rows=hard)
+        found = 0
+        for seed in range(20):
+            rows = problem_rows(item, arguments, _counter(tokenizer), random.Random(seed))
+            epochs = [row["epoch"] for row in rows]
+            assert len(rows) == 6
+            assert epochs == sorted(set(epochs))
+            assert (epochs[0], epochs[-1]) == (1, rows[0]["epochs"])
+            for row in rows[1:-1]:
+                lines = parse(row["completion"][0]["content"], "stop").segment.split("\n")
+                found += max(map(longest_carry_run, lines)) >= 2
+        return found
+
+    assert long_runs(4) > 2 * long_runs(0)
+
+
 def test_rescue_rows_name_the_state_after_the_last_whole_step(tokenizer: PreTrainedTokenizerFast) -> None:
     item = problem("product", (7, 30))
     rescued = 0
@@ -231,6 +252,8 @@ def test_the_recipes_of_the_repository_are_valid(name: str) -> None:
         ("history: system", [], "history must be one of user, assistant"),
         ("synthetic_families: gcd", [], "synthetic_families must be a list of names, got 'gcd'"),
         ("synthetic_rescue_share: 1.5", [], "at most 1, got 1.5"),
+        ("synthetic_rows_per_chain: 5\nsynthetic_hard_rows: 4", [], "at most synthetic_rows_per_chain - 2 .*4 of 5"),
+        ("synthetic_hard_rows: 1", [], "at most synthetic_rows_per_chain - 2"),
         ("learning_rate: fast", [], "invalid float value: 'fast'"),
         ("hidden_size: 30\nnum_heads: 4", [], r"hidden_size \(30\) must be a multiple of num_heads \(4\)"),
     ],
