@@ -24,7 +24,9 @@ test: setup-dev  ## Lint, type-check and run all tests (some of them against a r
 	$(BIN)/python -m pytest $(PYTEST_ARGS) && exit $${status:-0}
 
 lint: setup-dev  ## ruff and mypy
-	@$(BIN)/ruff check --output-format concise . || status=$$?; $(BIN)/mypy && exit $${status:-0}
+	@$(BIN)/ruff check --output-format concise . || status=$$?; \
+	$(BIN)/ruff format --check --quiet . || { status=$$?; echo "layout: run ruff format" >&2; }; \
+	$(BIN)/mypy && exit $${status:-0}
 
 setup-demo:  ## Environment for the demo and the evaluation
 	@scripts/setup.sh demo

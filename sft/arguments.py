@@ -76,7 +76,7 @@ class DataArguments:
             raise ValueError(f"synthetic_rescue_share must be at most 1, got {self.synthetic_rescue_share}")
         if self.synthetic_hard_rows and self.synthetic_hard_rows > self.synthetic_rows_per_chain - 2:
             raise ValueError(
-                "synthetic_hard_rows must be at most synthetic_rows_per_chain - 2 (the first and the last row are always"
+                "synthetic_hard_rows must be at most synthetic_rows_per_chain - 2 (first and last are always"
                 f" kept), got {self.synthetic_hard_rows} of {self.synthetic_rows_per_chain}"
             )
 

@@ -29,9 +29,7 @@ __all__ = ["corpus", "load_rows", "problem_rows", "synthetic_problems", "tokeniz
 def synthetic_problems(args: DataArguments) -> Iterator[Problem]:
     """The training problems of a recipe."""
     for family in args.synthetic_families:
-        yield from generate(
-            family, args.synthetic_chains, seed=args.synthetic_seed, max_steps=args.synthetic_max_steps
-        )
+        yield from generate(family, args.synthetic_chains, seed=args.synthetic_seed, max_steps=args.synthetic_max_steps)
 
 
 def corpus(args: DataArguments, *, chains: int = 1000, lines: int = 40) -> Iterator[str]:
@@ -68,9 +66,7 @@ def _middle_rows(item: Problem, spans: Sequence[range], keep: int, hard: int, rn
     return sorted([*chosen, *rng.sample(left, max(keep - hard, 0))])
 
 
-def problem_rows(
-    item: Problem, args: DataArguments, count: TokenCounter, rng: random.Random
-) -> list[Instance]:
+def problem_rows(item: Problem, args: DataArguments, count: TokenCounter, rng: random.Random) -> list[Instance]:
     """The rows of one synthetic problem."""
     uuid = f"{item.family}-{'-'.join(map(str, item.params))}"
     provenance: dict[str, Any] = {"protocol": args.protocol(), "source": f"synthetic/{item.family}", "uuid": uuid}

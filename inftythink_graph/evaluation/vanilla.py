@@ -45,9 +45,7 @@ def _call_options(max_tokens: int | None, options: dict[str, Any]) -> dict[str, 
     return options if max_tokens is None else {**options, "max_tokens": max_tokens}
 
 
-def vanilla(
-    model: BaseChatModel, question: Content, *, max_tokens: int | None = None, **options: Any
-) -> VanillaResult:
+def vanilla(model: BaseChatModel, question: Content, *, max_tokens: int | None = None, **options: Any) -> VanillaResult:
     """Have a model answer in one chain.
 
     Args:

@@ -24,9 +24,7 @@ def _forced_answer(state: InftyThinkState, settings: Settings) -> Flow:
     """Make the model answer from its last summary; the outcome holds the conclusion and the request's usage."""
     info: ModelInfo = yield Describe()
     resolved = settings.resolve(info.card)
-    messages = resolved.protocol.render_forced_answer(
-        state["question"], state["summary"] or None, prefill=info.prefill
-    )
+    messages = resolved.protocol.render_forced_answer(state["question"], state["summary"] or None, prefill=info.prefill)
     limit = max(resolved.summary_budget, _FORCED_ANSWER_TOKENS)
     reply: Reply = yield Ask(messages, limit, sampling(settings, resolved, state["epochs"] + 1), thinking=None)
     parsed = parse(reply.text, reply.finish_reason, reasoning=reply.reasoning)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from inftythink_graph import serve
+from inftythink_graph import _serve_command, _serve_process, serve
 from inftythink_graph.errors import CheckpointError, InftyThinkError, InvalidInputError, ServerUnavailableError
 from inftythink_graph.models import CARD_FILE
 
@@ -31,7 +31,7 @@ BROKEN = "raise ValueError('no such layer')"
 
 @pytest.fixture(autouse=True)
 def _vllm_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serve.util, "find_spec", lambda name: object())
+    monkeypatch.setattr(_serve_command.util, "find_spec", lambda name: object())
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def test_bad_arguments(folder: Path) -> None:
 
 
 def test_vllm_is_not_installed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serve.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(_serve_command.util, "find_spec", lambda name: None)
     with pytest.raises(InftyThinkError, match=r"inftythink-graph\[vllm\]"):
         serve.build_command(str(folder))
 
@@ -156,7 +156,7 @@ def test_server_that_never_answers_is_ended(
     stand_in: list[str], folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stand_in[0] = DEAF
-    monkeypatch.setattr(serve, "_GRACE", 0.2)
+    monkeypatch.setattr(_serve_process, "_GRACE", 0.2)
     with (
         pytest.raises(ServerUnavailableError, match=r"not ready after 1 s; .*loading"),
         serve.running_server(str(folder), log=tmp_path / "x.log", startup_timeout=1),
