@@ -1,4 +1,7 @@
-"""The command line: ``inftythink solve`` and ``inftythink serve``. Exit code 2 for input that can't be run."""
+"""The command line: ``inftythink solve``, ``inftythink serve`` and ``inftythink build-data``.
+
+Exit code 2 for input that can't be run.
+"""
 
 from __future__ import annotations
 
@@ -65,6 +68,9 @@ def build_parser() -> argparse.ArgumentParser:
     _add_solve(commands)
     commands.add_parser(
         "serve", add_help=False, help="serve a model with vLLM, with the flags that the reasoner profits from"
+    )
+    commands.add_parser(
+        "build-data", add_help=False, help="make training data of long chains of thought, of any data set"
     )
     return parser
 
@@ -147,6 +153,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             from inftythink_graph.serve import main as serve
 
             return serve(arguments[1:])
+        if arguments[:1] == ["build-data"]:
+            from datasets_build.build_cli import main as build_data
+
+            return build_data(arguments[1:])
         args = build_parser().parse_args(arguments)
         return _solve(args)
     except BrokenPipeError:  # the reader of our output went away, as `head` does

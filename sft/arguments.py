@@ -2,35 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from dataclasses import dataclass, field
+from typing import Literal
 
 from inftythink_graph.protocol import Protocol
+from inftythink_graph.recipes import check_fields
 
 __all__ = ["DataArguments", "ModelArguments"]
-
-
-def _check(arguments: Any, lowest: dict[str, float]) -> None:
-    """Check every field of a dataclass against its type, its choices and its lowest value.
-
-    Values of a recipe reach the fields as YAML read them: argparse checks strings only, and no choices.
-    """
-    hints = get_type_hints(type(arguments))
-    for item in fields(arguments):
-        value, hint = getattr(arguments, item.name), hints[item.name]
-        if get_origin(hint) is Literal:
-            if value not in get_args(hint):
-                raise ValueError(f"{item.name} must be one of {', '.join(get_args(hint))}, got {value!r}")
-            continue
-        kinds = {int: (int,), str: (str,), float: (int, float)}.get(hint)
-        if hint == float | None:
-            kinds = (int, float, type(None))
-        if kinds is not None and (not isinstance(value, kinds) or isinstance(value, bool)):
-            raise ValueError(f"{item.name} must be of type {getattr(hint, '__name__', hint)}, got {value!r}")
-        if hint == list[str] and not (value and isinstance(value, list) and all(isinstance(v, str) for v in value)):
-            raise ValueError(f"{item.name} must be a list of names, got {value!r}")
-        if item.name in lowest and value is not None and value < lowest[item.name]:
-            raise ValueError(f"{item.name} must be at least {lowest[item.name]}, got {value}")
 
 
 @dataclass
@@ -71,7 +49,7 @@ class DataArguments:
         zeros = dict.fromkeys(
             ("synthetic_rows_per_chain", "synthetic_hard_rows", "synthetic_rescue_share", "sampling_temperature"), 0
         )
-        _check(self, {**ones, **zeros})
+        check_fields(self, {**ones, **zeros}, filled=("synthetic_families",))
         if self.synthetic_rescue_share > 1:
             raise ValueError(f"synthetic_rescue_share must be at most 1, got {self.synthetic_rescue_share}")
         if self.synthetic_hard_rows and self.synthetic_hard_rows > self.synthetic_rows_per_chain - 2:
@@ -99,6 +77,6 @@ class ModelArguments:
     intermediate_size: int = field(default=384)
 
     def __post_init__(self) -> None:
-        _check(self, {"context": 0, "vocab_size": 1, "hidden_size": 1, "num_layers": 1, "num_heads": 1})
+        check_fields(self, {"context": 0, "vocab_size": 1, "hidden_size": 1, "num_layers": 1, "num_heads": 1})
         if self.hidden_size % self.num_heads:
             raise ValueError(f"hidden_size ({self.hidden_size}) must be a multiple of num_heads ({self.num_heads})")

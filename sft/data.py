@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from datasets_build.carries import longest_carry_run
 from datasets_build.instances import Instance, inftythink_instances, rescue_instance, vanilla_instance
+from datasets_build.row_tokens import tokenize_row
 from datasets_build.segment import Counter as TokenCounter
 from datasets_build.segment import pack_units
 from datasets_build.synthetic import Problem, generate
@@ -118,23 +119,6 @@ def load_rows(args: DataArguments, count: TokenCounter) -> Iterable[dict[str, An
             " Training needs 'prompt' and 'completion', as datasets_build writes them"
         )
     return rows
-
-
-def tokenize_row(row: dict[str, Any], tokenizer: PreTrainedTokenizerBase) -> dict[str, list[int]]:
-    """Token ids and labels of one row; labels are -100 on the prompt.
-
-    Raises:
-        ValueError: the chat template drops or rewrites the prefill of the prompt.
-    """
-    prompt: list[dict[str, Any]] = row["prompt"]
-    prefill = prompt[-1]["content"] if prompt[-1]["role"] == "assistant" else ""
-    turns = prompt[:-1] if prefill else prompt
-    # A prefill is appended after the rendered turns for the same reason as the completion: verbatim, template or not.
-    text = tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False) + prefill
-    prompt_ids = tokenizer(text, add_special_tokens=False)["input_ids"]
-    completion_ids = tokenizer(row["completion"][-1]["content"], add_special_tokens=False)["input_ids"]
-    completion_ids = [*completion_ids, tokenizer.eos_token_id]
-    return {"input_ids": [*prompt_ids, *completion_ids], "labels": [-100] * len(prompt_ids) + completion_ids}
 
 
 def tokenized_dataset(

@@ -1,0 +1,313 @@
+"""A build killed with SIGKILL at random moments and started again each time, against one that nobody disturbed.
+
+The summarizer is a scripted server on the loopback device that speaks the protocol of OpenAI and answers each request,
+after a delay, with a text that names the request. So every reply in the journal tells which request it belongs to, and
+a request that comes again although its reply was kept is seen. The chains are synthetic (datasets_build.synthetic).
+Builds run in processes of their own, made by multiprocessing's fork server. Kills hit the start of a run, the summaries
+and the writing of rows alike.
+
+Run as: ``python benchmarks/build_kills.py`` (``--json FILE`` for the figures).
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import multiprocessing
+import os
+import random
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from datasets_build.journal import read_journal
+from datasets_build.synthetic import generate
+
+__all__ = ["Kill", "Outcome", "ScriptedServer", "main"]
+
+MODEL = "scripted"
+PREFIX = "Known so far, as number "
+EARLY = 0.2  # share of the kills that come at any time before the first request
+
+
+def _name(body: dict[str, Any]) -> str:
+    """Twelve digits that stand for a request."""
+    text = json.dumps([body["messages"], body.get("seed"), body.get("temperature")], sort_keys=True)
+    return str(int(hashlib.sha256(text.encode()).hexdigest(), 16))[:12]
+
+
+class ScriptedServer(ThreadingHTTPServer):
+    """Answers after ``delay`` to twice ``delay`` seconds. ``asked`` has the names of the requests of this session."""
+
+    daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(self, delay: float) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.delay = delay
+        self.asked: list[str] = []
+        self.first: float | None = None
+
+    @property
+    def url(self) -> str:
+        """The address that ends in /v1."""
+        return f"http://127.0.0.1:{self.server_address[1]}/v1"
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that was killed hangs up; that is what this is for."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: ScriptedServer
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+    def _reply(self, status: int, content: dict[str, Any]) -> None:
+        body = json.dumps(content).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_GET(self) -> None:
+        if self.path != "/v1/models":
+            return self._reply(404, {"error": {"message": "nothing here"}})
+        self._reply(200, {"object": "list", "data": [{"id": MODEL, "object": "model", "max_model_len": 1_000_000}]})
+
+    def do_POST(self) -> None:
+        length = int(self.headers["Content-Length"])
+        sent = self.rfile.read(length)
+        if len(sent) < length:  # its client was killed while it asked
+            self.close_connection = True
+            return
+        body = json.loads(sent)
+        if self.path != "/v1/chat/completions":
+            return self._reply(404, {"error": {"message": "nothing here"}})
+        name = _name(body)
+        self.server.asked.append(name)
+        self.server.first = self.server.first or time.monotonic()
+        time.sleep(self.server.delay * (1 + int(name) % 100 / 100))
+        message = {"role": "assistant", "content": f"{PREFIX}{name}."}
+        prompt = sum(len(each["content"]) for each in body["messages"]) // 4
+        usage = {"prompt_tokens": prompt, "completion_tokens": 12, "total_tokens": prompt + 12}
+        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+        reply = {"id": name, "object": "chat.completion", "created": 0, "model": MODEL}
+        self._reply(200, {**reply, "choices": [choice], "usage": usage})
+
+
+@dataclass(frozen=True)
+class Kill:
+    """One kill: seconds after the start of its run, and what was kept at that moment."""
+
+    seconds: float
+    phase: str
+    replies: int
+    examples: int
+
+
+@dataclass
+class Outcome:
+    """What the benchmark found.
+
+    Attributes:
+        kills: each kill.
+        runs: runs of the disturbed build, the last one included.
+        requests: requests of the undisturbed build.
+        asked: requests of the disturbed build, in all runs.
+        repeated: requests that came again although their reply was kept.
+        lost: requests whose reply a kill took before it was kept; they are asked again.
+        rows, vanilla: training rows of both builds.
+        equal: files that are the same, byte for byte.
+        different: files that differ.
+        seconds: of the undisturbed build.
+    """
+
+    kills: list[Kill] = field(default_factory=list)
+    runs: int = 0
+    requests: int = 0
+    asked: int = 0
+    repeated: int = 0
+    lost: int = 0
+    rows: int = 0
+    vanilla: int = 0
+    equal: list[str] = field(default_factory=list)
+    different: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+def _build(source: str, output: str, url: str, concurrency: int) -> None:
+    """A build in a process of its own; the exit code is the command's."""
+    from datasets_build.build_cli import main as build_data
+    from inftythink_graph.models import bundled_path
+
+    with open(os.devnull, "w") as nowhere:
+        sys.stdout = sys.stderr = nowhere
+        words = [source, "--tokenizer", str(bundled_path()), "--output", output, "--base-url", url, "--eta", "128"]
+        words += ["--summary-budget", "64", "--max-length", "1000", "--concurrency", str(concurrency)]
+        sys.exit(build_data(words))
+
+
+def write_source(path: Path, chains: int, seed: int) -> Path:
+    """Synthetic chains in the row format of OpenR1-Math."""
+    with path.open("w") as file:
+        for number, item in enumerate(generate("collatz", chains, seed=seed, min_steps=20, max_steps=120)):
+            text = f"<think>\n{item.chain}\n</think>\n\n{item.conclusion}"
+            file.write(json.dumps({"uuid": str(number), "problem": item.question, "generations": [text]}) + "\n")
+    return path
+
+
+def kept_replies(output: Path) -> set[str]:
+    """The names of the requests whose replies are in the journal."""
+    path = output / "journal" / "requests.jsonl"
+    if not path.exists():
+        return set()
+    return {reply["text"].removeprefix(PREFIX).rstrip(".") for _, reply in read_journal(path)}
+
+
+def _state(output: Path, server: ScriptedServer, chains: int) -> tuple[str, int, int]:
+    examples = output / "journal" / "examples.jsonl"
+    finished = len({key for key, _ in read_journal(examples)}) if examples.exists() else 0
+    if finished == chains and not (output / "funnel.json").exists():
+        phase = "writing"
+    elif server.asked:
+        phase = "summarizing"
+    else:
+        phase = "starting"
+    return phase, len(kept_replies(output)), finished
+
+
+def compare(left: Path, right: Path) -> tuple[list[str], list[str]]:
+    """The files that are the same in both folders, and those that aren't: rows, funnel, failures, report."""
+    names = {str(path.relative_to(folder)) for folder in (left, right) for path in folder.glob("*/*.parquet")}
+    names |= {"funnel.json", "failed.jsonl", "report.json"}
+    same = {
+        name: (left / name).exists()
+        and (right / name).exists()
+        and (left / name).read_bytes() == (right / name).read_bytes()
+        for name in sorted(names)
+    }
+    return [name for name, equal in same.items() if equal], [name for name, equal in same.items() if not equal]
+
+
+def measure(folder: Path, *, kills: int, chains: int, delay: float, concurrency: int, seed: int) -> Outcome:
+    """Build once undisturbed, once with kills, and compare."""
+    import pyarrow.parquet as pq
+
+    outcome, drawn = Outcome(), random.Random(seed)
+    source = write_source(folder / "rows.jsonl", chains, seed)
+    server = ScriptedServer(delay)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["datasets_build.pipeline", "inftythink_graph.models.vllm", "transformers"])
+
+    def run(output: Path, limit: float | None, *, of_work: float | None = None) -> tuple[int | None, float]:
+        """(exit code, or None for a run that was killed; seconds).
+
+        Killed ``limit`` seconds after its start at the latest, and ``of_work`` seconds after its first request.
+        """
+        server.asked, server.first = [], None
+        child = context.Process(target=_build, args=(str(source), str(output), server.url, concurrency))
+        begin = time.monotonic()
+        child.start()
+        while child.exitcode is None and (limit is None or time.monotonic() < begin + limit):
+            if of_work is not None and server.first is not None and time.monotonic() >= server.first + of_work:
+                break
+            child.join(0.01)
+        seconds = time.monotonic() - begin
+        if child.exitcode is not None:
+            return child.exitcode, seconds
+        os.kill(child.pid or 0, signal.SIGKILL)
+        child.join()
+        return None, seconds
+
+    run(folder / "warm", None)  # the fork server's imports
+    code, outcome.seconds = run(folder / "undisturbed", None)
+    if code != 0:
+        raise SystemExit(f"the undisturbed build ended with exit code {code}")
+    outcome.requests = len(server.asked)
+    startup = (server.first or time.monotonic()) - (time.monotonic() - outcome.seconds)
+    step = 2 * max(outcome.seconds - startup, 0.1) / kills
+
+    disturbed, sent = folder / "disturbed", Counter[str]()
+    while True:
+        before = kept_replies(disturbed)
+        last = len(outcome.kills) == kills
+        if last:
+            code, seconds = run(disturbed, None)
+        elif drawn.random() < EARLY:
+            code, seconds = run(disturbed, drawn.uniform(0, startup))
+        else:
+            work = drawn.uniform(0, step)
+            code, seconds = run(disturbed, 1.5 * startup + work, of_work=work)
+        outcome.runs += 1
+        outcome.asked += len(server.asked)
+        outcome.repeated += len(before & set(server.asked))
+        sent.update(server.asked)
+        if code is None:
+            outcome.kills.append(Kill(round(seconds, 2), *_state(disturbed, server, chains)))
+        elif code != 0:
+            raise SystemExit(f"a disturbed build ended with exit code {code}")
+        if last:
+            break
+    outcome.lost = sum(count - 1 for count in sent.values()) - outcome.repeated
+    outcome.equal, outcome.different = compare(folder / "undisturbed", disturbed)
+    outcome.rows, outcome.vanilla = (pq.read_table(disturbed / name).num_rows for name in ("data", "vanilla"))
+    server.shutdown()
+    return outcome
+
+
+def table(outcome: Outcome) -> str:
+    """The outcome as Markdown."""
+    phases = Counter(kill.phase for kill in outcome.kills)
+    rows = [
+        ("kills", f"{len(outcome.kills)} ({', '.join(f'{count} {phase}' for phase, count in phases.items())})"),
+        ("runs", outcome.runs),
+        ("requests, undisturbed", outcome.requests),
+        ("requests, disturbed", outcome.asked),
+        ("of them repeated although their reply was kept", outcome.repeated),
+        ("of them asked again because the kill took the reply", outcome.lost),
+        ("training rows", f"{outcome.rows} and {outcome.vanilla} vanilla"),
+        ("files equal", f"{len(outcome.equal)} ({', '.join(outcome.equal)})"),
+        ("files different", f"{len(outcome.different)} {', '.join(outcome.different)}".strip()),
+    ]
+    return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure and print the table; exit code 1 where the builds differ or a finished request was repeated."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--kills", type=int, default=20, help="number of kills (default: %(default)s)")
+    parser.add_argument("--chains", type=int, default=24, help="chains to build from (default: %(default)s)")
+    parser.add_argument("--delay", type=float, default=0.2, help="seconds of the fastest reply (default: %(default)s)")
+    parser.add_argument("--concurrency", type=int, default=4, help="examples at a time (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of chains and moments (default: %(default)s)")
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    args = parser.parse_args(argv)
+    settings = {name: value for name, value in vars(args).items() if name != "json"}
+    with tempfile.TemporaryDirectory(prefix="build-kills-") as folder:
+        outcome = measure(Path(folder), **settings)
+    for number, kill in enumerate(outcome.kills, 1):
+        kept = f"{kill.replies} replies and {kill.examples} examples kept"
+        print(f"kill {number:2}: {kill.seconds:5.2f} s after the start, {kill.phase}; {kept}")
+    print(table(outcome))
+    if args.json:
+        args.json.write_text(json.dumps({**settings, **asdict(outcome)}, indent=2) + "\n")
+    return int(bool(outcome.repeated or outcome.different))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
