@@ -125,9 +125,10 @@ class Outcome:
 
     Attributes:
         kills: each kill.
-        runs: runs of the disturbed build, the last one included.
+        builds: builds that were disturbed and then finished.
+        runs: their runs, killed and finished ones.
         requests: requests of the undisturbed build.
-        asked: requests of the disturbed build, in all runs.
+        asked: requests of the disturbed builds, in all runs.
         repeated: requests that came again although their reply was kept.
         lost: requests whose reply a kill took before it was kept; they are asked again.
         rows, vanilla: training rows of both builds.
@@ -137,6 +138,7 @@ class Outcome:
     """
 
     kills: list[Kill] = field(default_factory=list)
+    builds: int = 0
     runs: int = 0
     requests: int = 0
     asked: int = 0
@@ -204,7 +206,7 @@ def compare(left: Path, right: Path) -> tuple[list[str], list[str]]:
 
 
 def measure(folder: Path, *, kills: int, chains: int, delay: float, concurrency: int, seed: int) -> Outcome:
-    """Build once undisturbed, once with kills, and compare."""
+    """Build once undisturbed, and with kills until there were enough of them, and compare."""
     import pyarrow.parquet as pq
 
     outcome, drawn = Outcome(), random.Random(seed)
@@ -239,33 +241,41 @@ def measure(folder: Path, *, kills: int, chains: int, delay: float, concurrency:
     if code != 0:
         raise SystemExit(f"the undisturbed build ended with exit code {code}")
     outcome.requests = len(server.asked)
+    print(f"undisturbed: {outcome.seconds:.1f} s, {outcome.requests} requests", flush=True)
     startup = (server.first or time.monotonic()) - (time.monotonic() - outcome.seconds)
     step = 2 * max(outcome.seconds - startup, 0.1) / kills
 
-    disturbed, sent = folder / "disturbed", Counter[str]()
-    while True:
-        before = kept_replies(disturbed)
-        last = len(outcome.kills) == kills
-        if last:
-            code, seconds = run(disturbed, None)
-        elif drawn.random() < EARLY:
-            code, seconds = run(disturbed, drawn.uniform(0, startup))
-        else:
-            work = drawn.uniform(0, step)
-            code, seconds = run(disturbed, 1.5 * startup + work, of_work=work)
-        outcome.runs += 1
-        outcome.asked += len(server.asked)
-        outcome.repeated += len(before & set(server.asked))
-        sent.update(server.asked)
-        if code is None:
-            outcome.kills.append(Kill(round(seconds, 2), *_state(disturbed, server, chains)))
-        elif code != 0:
-            raise SystemExit(f"a disturbed build ended with exit code {code}")
-        if last:
-            break
-    outcome.lost = sum(count - 1 for count in sent.values()) - outcome.repeated
-    outcome.equal, outcome.different = compare(folder / "undisturbed", disturbed)
-    outcome.rows, outcome.vanilla = (pq.read_table(disturbed / name).num_rows for name in ("data", "vanilla"))
+    while len(outcome.kills) < kills:  # a build that gets through in between is followed by another one
+        outcome.builds += 1
+        disturbed, sent = folder / f"disturbed-{outcome.builds}", Counter[str]()
+        done = False
+        while not done:
+            before = kept_replies(disturbed)
+            enough, work = len(outcome.kills) == kills, drawn.uniform(0, step)
+            if enough:
+                code, seconds = run(disturbed, None)
+            elif drawn.random() < EARLY or _state(disturbed, server, chains)[2] == chains:
+                code, seconds = run(disturbed, drawn.uniform(0, 1.3 * startup))
+            else:
+                code, seconds = run(disturbed, 4 * startup + work, of_work=work)
+            outcome.runs += 1
+            outcome.asked += len(server.asked)
+            outcome.repeated += len(before & set(server.asked))
+            sent.update(server.asked)
+            if code is None:
+                outcome.kills.append(Kill(round(seconds, 2), *_state(disturbed, server, chains)))
+                print(f"kill {len(outcome.kills)}: {outcome.kills[-1]}", flush=True)
+            elif code != 0:
+                raise SystemExit(f"a disturbed build ended with exit code {code}")
+            done = code == 0
+        outcome.lost += sum(count - 1 for count in sent.values())
+        equal, different = compare(folder / "undisturbed", disturbed)
+        outcome.equal += [f"{disturbed.name}/{name}" for name in equal]
+        outcome.different += [f"{disturbed.name}/{name}" for name in different]
+    outcome.lost -= outcome.repeated
+    outcome.rows, outcome.vanilla = (
+        pq.read_table(folder / "undisturbed" / name).num_rows for name in ("data", "vanilla")
+    )
     server.shutdown()
     return outcome
 
@@ -275,13 +285,13 @@ def table(outcome: Outcome) -> str:
     phases = Counter(kill.phase for kill in outcome.kills)
     rows = [
         ("kills", f"{len(outcome.kills)} ({', '.join(f'{count} {phase}' for phase, count in phases.items())})"),
-        ("runs", outcome.runs),
+        ("builds that were disturbed, and their runs", f"{outcome.builds}, {outcome.runs}"),
         ("requests, undisturbed", outcome.requests),
         ("requests, disturbed", outcome.asked),
         ("of them repeated although their reply was kept", outcome.repeated),
         ("of them asked again because the kill took the reply", outcome.lost),
         ("training rows", f"{outcome.rows} and {outcome.vanilla} vanilla"),
-        ("files equal", f"{len(outcome.equal)} ({', '.join(outcome.equal)})"),
+        ("files equal", len(outcome.equal)),
         ("files different", f"{len(outcome.different)} {', '.join(outcome.different)}".strip()),
     ]
     return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
@@ -300,9 +310,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     settings = {name: value for name, value in vars(args).items() if name != "json"}
     with tempfile.TemporaryDirectory(prefix="build-kills-") as folder:
         outcome = measure(Path(folder), **settings)
-    for number, kill in enumerate(outcome.kills, 1):
-        kept = f"{kill.replies} replies and {kill.examples} examples kept"
-        print(f"kill {number:2}: {kill.seconds:5.2f} s after the start, {kill.phase}; {kept}")
     print(table(outcome))
     if args.json:
         args.json.write_text(json.dumps({**settings, **asdict(outcome)}, indent=2) + "\n")

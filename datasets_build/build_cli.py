@@ -15,6 +15,7 @@ from dataclasses import MISSING, fields
 from importlib.util import find_spec
 from typing import Any, Literal, NoReturn, Union, get_args, get_origin, get_type_hints
 
+from httpx import HTTPError
 from langchain_core.exceptions import ModelError
 
 from datasets_build.build_options import ABOUT, BuildOptions, read_options
@@ -158,7 +159,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             signal.signal(signal.SIGTERM, before)
     except (InvalidInputError, ModelNotServedError) as error:
         code, said = 2, str(error)
-    except (InftyThinkError, ModelError, OSError) as error:
+    except (InftyThinkError, ModelError, HTTPError, OSError) as error:
         code, said = 1, str(error) or type(error).__name__
         if "same command" not in said:
             said = f"{said.rstrip('.')}. What is finished is kept: {_GO_ON}"

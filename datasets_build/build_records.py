@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 from datasets_build.examples import Example, content_hash
 from datasets_build.segment import Segment
+from inftythink_graph.errors import InvalidInputError
 
 __all__ = ["CUT", "DEFECTS", "Built", "Failed", "Outcome", "example_key", "read_outcome"]
 
@@ -88,7 +89,7 @@ def read_outcome(value: Mapping[str, Any]) -> Outcome:
     """The record that ``as_json`` made.
 
     Raises:
-        ValueError: it is something else.
+        InvalidInputError: it is something else.
     """
     try:
         if "failed" in value:
@@ -99,7 +100,7 @@ def read_outcome(value: Mapping[str, Any]) -> Outcome:
         chain = "".join(each.text + each.joint for each in segments)
         return Built(Example(chain=chain, **parts), segments, summaries, attempts)
     except (AttributeError, KeyError, TypeError) as error:
-        raise ValueError(f"this is no record of an example: {error!r}") from error
+        raise InvalidInputError(f"this is no record of an example: {error!r}") from error
 
 
 def example_key(example: Example) -> str:
