@@ -148,10 +148,11 @@ def tokenized_dataset(
         ValueError: no row is left.
     """
     from datasets import Dataset
+    from tqdm.auto import tqdm
 
     funnel: Counter[str] = Counter()
     kept: dict[str, list[list[int]]] = {"input_ids": [], "labels": []}
-    for row in rows:
+    for row in tqdm(rows, desc="preparing rows", unit="", disable=None):  # None: silent where nobody watches
         item = tokenize_row(row, tokenizer)
         size = len(item["input_ids"])
         if size > max_length:
