@@ -52,7 +52,10 @@ class DataArguments:
         default=None, metadata={"help": "temperature that the model's card recommends to whoever uses the model"}
     )
     history: Literal["user", "assistant"] = field(default="user", metadata={"help": "turn that holds the summary"})
-    synthetic_families: list[str] = field(default_factory=lambda: ["collatz", "gcd", "product"])
+    synthetic_families: list[str] = field(
+        default_factory=lambda: ["collatz", "gcd", "product"],
+        metadata={"help": "families of problems; one that is named twice gives twice as many chains"},
+    )
     synthetic_chains: int = field(default=1000, metadata={"help": "chains of each family"})
     synthetic_seed: int = field(default=0, metadata={"help": "seed of the problems"})
     synthetic_max_steps: int = field(default=400, metadata={"help": "most steps of a chain"})

@@ -27,9 +27,10 @@ __all__ = ["corpus", "load_rows", "problem_rows", "synthetic_problems", "tokeniz
 
 
 def synthetic_problems(args: DataArguments) -> Iterator[Problem]:
-    """The training problems of a recipe."""
-    for family in args.synthetic_families:
-        yield from generate(family, args.synthetic_chains, seed=args.synthetic_seed, max_steps=args.synthetic_max_steps)
+    """The training problems of a recipe; a family that is named k times gives k times as many, each time others."""
+    for position, family in enumerate(args.synthetic_families):
+        seed = args.synthetic_seed + args.synthetic_families[:position].count(family)
+        yield from generate(family, args.synthetic_chains, seed=seed, max_steps=args.synthetic_max_steps)
 
 
 def corpus(args: DataArguments, *, chains: int = 1000, lines: int = 40) -> Iterator[str]:
