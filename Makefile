@@ -34,9 +34,11 @@ setup-demo:  ## Environment for the demo and the evaluation
 setup-dev:  ## Environment for everything
 	@scripts/setup.sh dev
 
-bundled-model: setup-dev  ## Train the bundled model in two stages and install it (1.5 hours on 2 CPU cores; resumes)
+bundled-model: setup-dev  ## Train the bundled model in three stages and install it (1.5 hours on 2 CPU cores; resumes)
 	test -d runs/bundled/final || $(BIN)/python -m sft.train --config sft/recipes/bundled.yaml --resume
-	$(BIN)/python -m sft.bundle --config sft/recipes/bundled_polish.yaml --to inftythink_graph/models/bundled
+	test -d runs/bundled_polish/final || $(BIN)/python -m sft.train --config sft/recipes/bundled_polish.yaml --resume
+	$(BIN)/python -m sft.average runs/bundled/final runs/bundled_polish/final --to runs/bundled_average
+	$(BIN)/python -m sft.bundle --config sft/recipes/bundled_finish.yaml --to inftythink_graph/models/bundled
 
 vanilla-twin: setup-dev  ## Train its twin that thinks in one chain and install it (resumes)
 	$(BIN)/python -m sft.bundle --config sft/recipes/vanilla_twin.yaml --to inftythink_graph/models/vanilla_twin

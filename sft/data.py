@@ -30,7 +30,8 @@ def synthetic_problems(args: DataArguments) -> Iterator[Problem]:
     """The training problems of a recipe; a family that is named k times gives k times as many, each time others."""
     for position, family in enumerate(args.synthetic_families):
         seed = args.synthetic_seed + args.synthetic_families[:position].count(family)
-        yield from generate(family, args.synthetic_chains, seed=seed, max_steps=args.synthetic_max_steps)
+        shortest, longest = args.synthetic_min_steps, args.synthetic_max_steps
+        yield from generate(family, args.synthetic_chains, seed=seed, min_steps=shortest, max_steps=longest)
 
 
 def corpus(args: DataArguments, *, chains: int = 1000, lines: int = 40) -> Iterator[str]:
