@@ -47,7 +47,7 @@ def _counter(tokenizer: PreTrainedTokenizerFast) -> Any:
 
 
 def _rows(history: str) -> list[dict[str, Any]]:
-    protocol = Protocol(history=history)  # type: ignore[arg-type]
+    protocol = Protocol(history=history)
     rows = inftythink_instances("Q?", ["r1", "r2"], ["s1"], "It is \\boxed{3}", protocol=protocol, eta=9, **PROVENANCE)
     rescue = rescue_instance("Q?", "s1", "r2 c", "s2", protocol=protocol, epoch=2, epochs=2, eta=9, **PROVENANCE)
     return [dict(row) for row in (*rows, rescue)]
