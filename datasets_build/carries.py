@@ -29,7 +29,7 @@ def longest_carry_run(step: str) -> int:
 
     A sum ``a + b`` propagates where its digits add up to 9, a difference ``a - b`` where they are equal, and
     ``3 * a + 1`` where a digit is 3 or 6 (tripled one below a multiple of ten, or two). A counter in front propagates
-    where it ends in nines.
+    where it ends in nines (one more) or in zeros (one less).
     """
     if match := _OPERATION.search(step):
         first, sign, second = match.groups()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 
 __all__ = ["extract_answer"]
 
@@ -75,14 +76,14 @@ def _boxed(text: str) -> str:
     return "" if unclosed is None else _plain(text[unclosed:].lstrip().partition("\n")[0]).rstrip("$ ")
 
 
+def _last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
+    found = deque(pattern.finditer(text), maxlen=1)
+    return found[0] if found else None
+
+
 def _named(tail: str) -> str:
     """What the last closing phrase of ``tail`` names, or ""."""
-    phrase = None
-    for phrase in _PHRASE.finditer(tail):  # noqa: B007 the last match is wanted
-        pass
-    judged = None
-    for judged in _JUDGED_LETTER.finditer(tail):  # noqa: B007
-        pass
+    phrase, judged = _last(_PHRASE, tail), _last(_JUDGED_LETTER, tail)
     if judged and (phrase is None or judged.start() >= phrase.start()):
         return str(judged.group(1) or judged.group(2))
     if phrase is None:

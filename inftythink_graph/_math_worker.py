@@ -48,8 +48,8 @@ def _parse(text: str) -> list[Any]:
 
 def _solutions(parsed: list[Any]) -> list[Any]:
     """Alternatives of one variable (x < 2 or x > 3) as the set that they describe; everything else unchanged."""
-    from sympy import Union  # type: ignore[import-untyped]
-    from sympy.core.relational import Relational  # type: ignore[import-untyped]
+    from sympy import Union
+    from sympy.core.relational import Relational
 
     def solve(item: Any) -> Any:
         parts = item.args if type(item).__name__ == "FiniteSet" else ()

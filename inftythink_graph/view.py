@@ -114,8 +114,9 @@ class RunView:
         for record in self.records:
             usage = add_usage(usage, record["usage"])
         table = Table(box=None, padding=(0, 1), show_header=True, header_style="dim")
-        for column, options in (("epoch", {"justify": "right"}), ("context", {}), ("summary or conclusion", {})):
-            table.add_column(column, **options)  # type: ignore[arg-type]
+        table.add_column("epoch", justify="right")
+        table.add_column("context")
+        table.add_column("summary or conclusion")
         for record in self.records[-_ROWS:]:
             text = plain(record["conclusion"] or record["summary"] or "...", 70)
             text.stylize("bold green" if record["conclusion"] else "cyan")

@@ -30,9 +30,13 @@ class DataArguments:
         default=None, metadata={"help": "temperature that the model's card recommends to whoever uses the model"}
     )
     history: Literal["user", "assistant"] = field(default="user", metadata={"help": "turn that holds the summary"})
-    synthetic_families: list[str] = field(default_factory=lambda: ["collatz", "gcd", "product"])
+    synthetic_families: list[str] = field(
+        default_factory=lambda: ["collatz", "gcd", "product"],
+        metadata={"help": "families of problems; one that is named twice gives twice as many chains"},
+    )
     synthetic_chains: int = field(default=1000, metadata={"help": "chains of each family"})
     synthetic_seed: int = field(default=0, metadata={"help": "seed of the problems"})
+    synthetic_min_steps: int = field(default=1, metadata={"help": "fewest steps of a chain"})
     synthetic_max_steps: int = field(default=400, metadata={"help": "most steps of a chain"})
     synthetic_rows_per_chain: int = field(
         default=0, metadata={"help": "instances kept of each chain: first, last and random ones between; 0 keeps all"}
@@ -45,7 +49,9 @@ class DataArguments:
     )
 
     def __post_init__(self) -> None:
-        ones = dict.fromkeys(("eta", "summary_budget", "synthetic_chains", "synthetic_max_steps"), 1)
+        ones = dict.fromkeys(
+            ("eta", "summary_budget", "synthetic_chains", "synthetic_min_steps", "synthetic_max_steps"), 1
+        )
         zeros = dict.fromkeys(
             ("synthetic_rows_per_chain", "synthetic_hard_rows", "synthetic_rescue_share", "sampling_temperature"), 0
         )

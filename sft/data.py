@@ -28,9 +28,11 @@ __all__ = ["corpus", "load_rows", "problem_rows", "synthetic_problems", "tokeniz
 
 
 def synthetic_problems(args: DataArguments) -> Iterator[Problem]:
-    """The training problems of a recipe."""
-    for family in args.synthetic_families:
-        yield from generate(family, args.synthetic_chains, seed=args.synthetic_seed, max_steps=args.synthetic_max_steps)
+    """The training problems of a recipe; a family that is named k times gives k times as many, each time others."""
+    for position, family in enumerate(args.synthetic_families):
+        seed = args.synthetic_seed + args.synthetic_families[:position].count(family)
+        shortest, longest = args.synthetic_min_steps, args.synthetic_max_steps
+        yield from generate(family, args.synthetic_chains, seed=seed, min_steps=shortest, max_steps=longest)
 
 
 def corpus(args: DataArguments, *, chains: int = 1000, lines: int = 40) -> Iterator[str]:
@@ -132,10 +134,11 @@ def tokenized_dataset(
         ValueError: no row is left.
     """
     from datasets import Dataset
+    from tqdm.auto import tqdm
 
     funnel: Counter[str] = Counter()
     kept: dict[str, list[list[int]]] = {"input_ids": [], "labels": []}
-    for row in rows:
+    for row in tqdm(rows, desc="preparing rows", unit="", disable=None):  # None: silent where nobody watches
         item = tokenize_row(row, tokenizer)
         size = len(item["input_ids"])
         if size > max_length:

@@ -116,6 +116,8 @@ def train(data: DataArguments, model_args: ModelArguments, config: SFTConfig) ->
 
     rows, funnel = tokenized_dataset(load_rows(data, count), tokenizer, config.max_length)
     print(json.dumps({"data": dict(funnel)}), flush=True)
+    if config.packing:  # rows are packed with their neighbours, so neighbours must not be of one problem or family
+        rows = rows.shuffle(seed=config.data_seed or config.seed)
     checkpoint = config.resume_from_checkpoint
     if checkpoint == "auto":
         checkpoint = last_complete_checkpoint(Path(config.output_dir or "."))

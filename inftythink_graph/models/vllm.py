@@ -96,7 +96,7 @@ class ChatVLLM(VLLMRequests):
         allow_fetching_images: bool = True,
     ) -> int:
         """Tokens of the prompt that ``messages`` make, with the served model's own tokenizer."""
-        bound = self.bind_tools(tools).kwargs if tools else {}  # type: ignore[attr-defined]
+        bound = self.bind_tools(tools).kwargs if tools else {}  # type: ignore[attr-defined]  # a RunnableBinding
         return drive(self._counted(messages, bound), self._send)
 
     def get_token_ids(self, text: str) -> list[int]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datasets_build.segment import pack_units
+from datasets_build.segment import Counter, pack_units
 
 
 def characters(texts: Sequence[str]) -> list[int]:
@@ -35,7 +35,7 @@ units_and_eta = st.lists(st.text(alphabet="abc ", max_size=9), max_size=40).flat
 @COUNTERS
 @settings(max_examples=200)
 @given(case=units_and_eta, joint=st.sampled_from(["\n", "\n\n"]))
-def test_segments_cover_the_chain_and_stay_within_eta(count, case, joint) -> None:  # type: ignore[no-untyped-def]
+def test_segments_cover_the_chain_and_stay_within_eta(count: Counter, case: tuple[list[str], int], joint: str) -> None:
     units, eta = case
     spans = pack_units(units, eta, count, joint=joint)
     assert [index for span in spans for index in span] == list(range(len(units)))
@@ -47,7 +47,7 @@ def test_segments_cover_the_chain_and_stay_within_eta(count, case, joint) -> Non
 
 @settings(max_examples=100)
 @given(case=units_and_eta)
-def test_packing_is_greedy(case) -> None:  # type: ignore[no-untyped-def]
+def test_packing_is_greedy(case: tuple[list[str], int]) -> None:
     units, eta = case
     spans = pack_units(units, eta, characters)
     for span, following in itertools.pairwise(spans):

@@ -144,7 +144,7 @@ def test_numbers_without_a_chain_are_refused(family: str, params: tuple[int, ...
 def test_wrong_arguments_name_what_is_allowed(options: dict[str, object], match: str) -> None:
     arguments = {"family": "gcd", "count": 1, "seed": 0, **options}
     with pytest.raises(ValueError, match=match):
-        list(generate(**arguments))  # type: ignore[arg-type]
+        list(generate(**arguments))
 
 
 def test_the_command_prints_json_lines(capsys: pytest.CaptureFixture[str]) -> None:

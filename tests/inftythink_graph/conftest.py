@@ -1,17 +1,19 @@
-"""A scripted chat model: what the graph does with answers that no real model gives on demand."""
+"""A scripted chat model (answers that no real model gives on demand), and ChatVLLM before a server in this process."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
+from fake_vllm import KEY, FakeVLLM, running
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import PrivateAttr
 
 from inftythink_graph.models import ModelInfo
+from inftythink_graph.models.vllm import ChatVLLM
 
 Script = Sequence[str | tuple[str, str]]
 
@@ -33,7 +35,7 @@ class ScriptedModel(BaseChatModel):
         return self._calls
 
     def describe(self) -> ModelInfo:
-        return self.info  # type: ignore[no-any-return]
+        return self.info
 
     async def adescribe(self) -> ModelInfo:
         return self.describe()
@@ -68,3 +70,45 @@ def scripted() -> Callable[..., ScriptedModel]:
         return ScriptedModel(script=list(script), **options)
 
     return build
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeVLLM]:
+    with running() as server:
+        yield server
+
+
+@pytest.fixture
+def build(fake: FakeVLLM) -> Callable[..., ChatVLLM]:
+    def build(**fields: Any) -> ChatVLLM:
+        return ChatVLLM(**{"model": "m", "base_url": fake.url, "api_key": KEY, "max_retries": 0, **fields})
+
+    return build
+
+
+@pytest.fixture
+def model(build: Callable[..., ChatVLLM]) -> ChatVLLM:
+    return build()
+
+
+@pytest.fixture(params=["sync", "async", "stream", "astream"])
+def call(request: pytest.FixtureRequest) -> Callable[..., Any]:
+    """The four ways to ask a chat model; each returns the whole message."""
+
+    async def call(model: ChatVLLM, messages: Any, **kwargs: Any) -> AIMessage:
+        if request.param == "sync":
+            return model.invoke(messages, **kwargs)
+        if request.param == "async":
+            return await model.ainvoke(messages, **kwargs)
+        whole: AIMessageChunk | None = None
+        if request.param == "stream":
+            chunks = list(model.stream(messages, **kwargs))
+        else:
+            chunks = [chunk async for chunk in model.astream(messages, **kwargs)]
+        for chunk in chunks:
+            assert isinstance(chunk, AIMessageChunk)
+            whole = chunk if whole is None else whole + chunk
+        assert whole is not None
+        return whole
+
+    return call

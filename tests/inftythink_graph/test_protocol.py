@@ -260,7 +260,7 @@ def test_the_prompted_protocol_says_the_format_in_words() -> None:
 )
 def test_unknown_protocols_are_refused(options: dict[str, str], match: str) -> None:
     with pytest.raises(ValueError, match=match):
-        Protocol(**options)  # type: ignore[arg-type]
+        Protocol(**options)
 
 
 # --- what a question and a summary can't do --------------------------------------------------------------------------

@@ -107,7 +107,7 @@ def test_neither_folder_nor_name(model: str, tmp_path: Path, monkeypatch: pytest
 
 def test_bad_arguments(folder: Path) -> None:
     with pytest.raises(InvalidInputError, match="allowed: 'auto', 'cpu', 'gpu'"):
-        serve.build_command(str(folder), device="tpu")  # type: ignore[arg-type]
+        serve.build_command(str(folder), device="tpu")
     with pytest.raises(InvalidInputError, match="1 to 65535"):
         serve.build_command(str(folder), port=0)
 

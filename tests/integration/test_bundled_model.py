@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 RECORDED = json.loads((ROOT / "docs" / "long_horizon.json").read_text())
 WINDOW = 256
 COUNT = 20
+LEAST = 0.95  # share of right answers that the shipped weights must have on deep chains in every family
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +53,13 @@ def test_the_readme_reports_what_was_recorded() -> None:
     assert {(row["model"], row["family"]) for row in RECORDED} == {
         (model, family) for model in ("inftythink", "vanilla") for family in FAMILIES
     }
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_was_recorded_is_good_enough_to_ship(family: str) -> None:
+    correct, problems = recorded("inftythink", family, deep=True)
+    assert problems == 200
+    assert correct >= LEAST * problems
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -114,7 +114,7 @@ async def test_composed_prefill_says_the_same(chat_vllm: ChatVLLM) -> None:
         assert composed.usage_metadata is not None
         assert direct.usage_metadata is not None
         for key in ("input_tokens", "output_tokens", "total_tokens"):
-            assert composed.usage_metadata[key] == direct.usage_metadata[key]  # type: ignore[literal-required]
+            assert composed.usage_metadata[key] == direct.usage_metadata[key]
         assert (await composing.ainvoke(messages)).content == direct.content
         assert composing.count_prompt_tokens(messages) == chat_vllm.count_prompt_tokens(messages)
 

@@ -17,7 +17,7 @@ from datasets_build.instances import inftythink_instances, rescue_instance
 from datasets_build.synthetic import problem
 from inftythink_graph.protocol import Protocol, parse
 from sft.arguments import DataArguments, ModelArguments
-from sft.data import corpus, load_rows, problem_rows, tokenize_row, tokenized_dataset
+from sft.data import corpus, load_rows, problem_rows, synthetic_problems, tokenize_row, tokenized_dataset
 from sft.scratch import build_tokenizer
 from sft.train import main
 from sft.train import parse as parse_arguments
@@ -47,7 +47,7 @@ def _counter(tokenizer: PreTrainedTokenizerFast) -> Any:
 
 
 def _rows(history: str) -> list[dict[str, Any]]:
-    protocol = Protocol(history=history)  # type: ignore[arg-type]
+    protocol = Protocol(history=history)
     rows = inftythink_instances("Q?", ["r1", "r2"], ["s1"], "It is \\boxed{3}", protocol=protocol, eta=9, **PROVENANCE)
     rescue = rescue_instance("Q?", "s1", "r2 c", "s2", protocol=protocol, epoch=2, epochs=2, eta=9, **PROVENANCE)
     return [dict(row) for row in (*rows, rescue)]
@@ -180,6 +180,16 @@ def test_rescue_rows_name_the_state_after_the_last_whole_step(tokenizer: PreTrai
     assert rescued > 20
 
 
+def test_a_family_named_twice_gives_twice_as_many_problems() -> None:
+    once = [item.params for item in synthetic_problems(_arguments(synthetic_families=["gcd"], synthetic_chains=20))]
+    twice = [
+        item.params for item in synthetic_problems(_arguments(synthetic_families=["gcd"] * 2, synthetic_chains=20))
+    ]
+    assert twice[:20] == once
+    assert len(twice) == 40
+    assert len(set(twice)) > 30
+
+
 def test_the_same_recipe_gives_the_same_rows(tokenizer: PreTrainedTokenizerFast) -> None:
     arguments = _arguments(synthetic_rescue_share=0.5, synthetic_rows_per_chain=3)
     first, again = (list(load_rows(arguments, _counter(tokenizer))) for _ in range(2))
@@ -222,12 +232,25 @@ def test_a_recipe_is_read_and_the_command_line_overrides_it(tmp_path: Path) -> N
     assert (config.max_steps, config.learning_rate) == (6, 1e-3)
 
 
-@pytest.mark.parametrize("name", ["bundled", "vanilla_twin"])
+RECIPES = {path.stem: path for path in (Path(__file__).parents[2] / "sft" / "recipes").glob("*.yaml")}
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
 def test_the_recipes_of_the_repository_are_valid(name: str) -> None:
-    recipe = Path(__file__).parents[2] / "sft" / "recipes" / f"{name}.yaml"
-    data, _, config = parse_arguments(["--config", str(recipe)])
-    assert data.method == {"bundled": "inftythink", "vanilla_twin": "vanilla"}[name]
+    data, _, config = parse_arguments(["--config", str(RECIPES[name])])
+    assert data.method == ("vanilla" if name.startswith("vanilla") else "inftythink")
     assert config.max_length
+
+
+@pytest.mark.parametrize("stage", ["bundled_polish", "bundled_finish", "bundled_carries"])
+def test_later_stages_go_on_in_the_format_of_the_first(stage: str) -> None:
+    first, _, before = parse_arguments(["--config", str(RECIPES["bundled"])])
+    later, model, after = parse_arguments(["--config", str(RECIPES[stage])])
+    assert model.model_name_or_path
+    for name in ("eta", "summary_budget", "history", "sampling_temperature", "synthetic_max_steps"):
+        assert getattr(later, name) == getattr(first, name)
+    assert after.max_length == before.max_length
+    assert later.synthetic_seed != first.synthetic_seed
 
 
 @pytest.mark.parametrize(

@@ -153,7 +153,7 @@ def test_rows_of_a_file_train_a_checkpoint(trained: Path, tmp_path: Path, capsys
     recipe, output = _write_recipe(tmp_path, "again")
     words = ["--dataset", str(rows), "--model_name_or_path", str(trained / "final"), "--max_steps", "2"]
     assert main(["--config", str(recipe), *words]) == 0
-    funnel = json.loads(re.search(r'^\{"data": .*\}$', capsys.readouterr().out, re.MULTILINE).group())["data"]  # type: ignore[union-attr]
+    funnel = json.loads(re.search(r'^\{"data": .*\}$', capsys.readouterr().out, re.MULTILINE).group())["data"]
     assert (funnel["rows"], funnel["rows too long"]) == (3, 1)
     assert (output / "final" / "model.safetensors").exists()
 
