@@ -29,7 +29,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from datasets_build.journal import read_journal
+from datasets_build.summaries.journal import read_journal
 from datasets_build.synthetic import generate
 
 __all__ = ["Kill", "Outcome", "ScriptedServer", "main"]
@@ -153,7 +153,7 @@ class Outcome:
 
 def _build(source: str, output: str, url: str, concurrency: int) -> None:
     """A build in a process of its own; the exit code is the command's."""
-    from datasets_build.build_cli import main as build_data
+    from datasets_build.pipeline.cli import main as build_data
     from inftythink_graph.models import bundled_path
 
     with open(os.devnull, "w") as nowhere:
@@ -214,7 +214,7 @@ def measure(folder: Path, *, kills: int, chains: int, delay: float, concurrency:
     server = ScriptedServer(delay)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["datasets_build.pipeline", "inftythink_graph.models.vllm", "transformers"])
+    context.set_forkserver_preload(["datasets_build.pipeline.build", "inftythink_graph.models.vllm", "transformers"])
 
     def run(output: Path, limit: float | None, *, of_work: float | None = None) -> tuple[int | None, float]:
         """(exit code, or None for a run that was killed; seconds).

@@ -25,8 +25,8 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # one core for both si
 from rich.console import Console
 from rich.markdown import Markdown
 
-from datasets_build.segment import Segment, segment_chain
-from datasets_build.units import Cut
+from datasets_build.segmentation.segment import Segment, segment_chain
+from datasets_build.segmentation.units import Cut
 from sft.scratch import build_tokenizer
 
 __all__ = ["Row", "main", "published"]

@@ -27,9 +27,9 @@ from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 
-from datasets_build.conversation import estimate_tokens, naive_request, summary_request
-from datasets_build.segment import pack_units
-from datasets_build.summary_prompt import default_prompt
+from datasets_build.segmentation.segment import pack_units
+from datasets_build.summaries.conversation import estimate_tokens, naive_request, summary_request
+from datasets_build.summaries.prompt import default_prompt
 from datasets_build.synthetic import FAMILIES, generate
 from inftythink_graph import ChatVLLM, EmbeddedChatModel
 from inftythink_graph.nodes.flow import read_reply

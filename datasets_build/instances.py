@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypeAlias, TypedDict, get_args
 
-from datasets_build.losses import Loss, Reason
 from datasets_build.row_tokens import row_length
+from datasets_build.sources.losses import Loss, Reason
 from inftythink_graph.errors import InvalidInputError
 from inftythink_graph.protocol import PROTOCOL_VERSION, Message, Protocol
 

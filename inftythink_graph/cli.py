@@ -154,7 +154,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             return serve(arguments[1:])
         if arguments[:1] == ["build-data"]:
-            from datasets_build.build_cli import main as build_data
+            from datasets_build.pipeline.cli import main as build_data
 
             return build_data(arguments[1:])
         args = build_parser().parse_args(arguments)

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from datasets_build.carries import longest_carry_run
 from datasets_build.instances import Instance, inftythink_instances, rescue_instance, vanilla_instance
 from datasets_build.row_tokens import tokenize_row
-from datasets_build.segment import Counter as TokenCounter
-from datasets_build.segment import pack_units
+from datasets_build.segmentation.segment import Counter as TokenCounter
+from datasets_build.segmentation.segment import pack_units
 from datasets_build.synthetic import Problem, generate
 from sft.arguments import DataArguments
 

@@ -20,8 +20,8 @@ from datasets_build.instances import (
     row_loss,
     vanilla_instance,
 )
-from datasets_build.losses import Reason
 from datasets_build.row_tokens import row_length, tokenize_row
+from datasets_build.sources.losses import Reason
 from inftythink_graph.errors import InvalidInputError
 from inftythink_graph.protocol import PROTOCOL_VERSION, Protocol, parse
 
