@@ -25,7 +25,7 @@ from datasets_build.pipeline.options import ABOUT, FREE, SHAPING, BuildOptions
 from inftythink_graph.cli import main as inftythink
 from inftythink_graph.models import bundled_path
 
-DATA = Path(__file__).parents[1] / "data"
+DATA = Path(__file__).parents[2] / "data"
 TOKENIZER = str(bundled_path())
 
 

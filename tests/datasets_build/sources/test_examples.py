@@ -18,7 +18,7 @@ from datasets_build.sources.losses import Loss, Reason
 from inftythink_graph.errors import InvalidInputError
 from inftythink_graph.protocol import TAGS, Protocol, parse
 
-DATA = Path(__file__).parents[1] / "data"
+DATA = Path(__file__).parents[2] / "data"
 GOOD = "<think>\nA long chain.\n</think>\n\nThe end."
 
 

@@ -22,7 +22,7 @@ from datasets_build.sources.losses import Reason
 from datasets_build.sources.row_files import Row
 from inftythink_graph.errors import InvalidInputError
 
-DATA = Path(__file__).parents[1] / "data"
+DATA = Path(__file__).parents[2] / "data"
 GOOD = "<think>\nA long chain.\n</think>\n\nThe end."
 ROWS: list[dict[str, Any]] = [{"question": f"Q{i} é\u2028?", "response": GOOD, "id": i} for i in range(5)]
 LINES = "".join(json.dumps(row) + "\n" for row in ROWS)
