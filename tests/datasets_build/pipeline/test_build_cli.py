@@ -263,7 +263,7 @@ def test_missing_libraries_are_named_before_any_work(
 def test_the_result_is_uploaded_where_asked(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from datasets_build import hub_upload
+    from datasets_build.pipeline import hub_upload
 
     monkeypatch.setattr(hub_upload, "upload", lambda folder, name, private: f"there/{name}/{private}")
     assert main(_words(source, tmp_path / "out", "--push-to-hub", "me/data", "--private")) == 0
