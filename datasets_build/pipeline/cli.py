@@ -7,6 +7,7 @@ incomplete, and the same command goes on; 2 for input that can't be used.
 from __future__ import annotations
 
 import argparse
+import re
 import signal
 import sys
 import types
@@ -80,7 +81,7 @@ def parse(argv: Sequence[str]) -> BuildOptions:
     """
     parser = build_parser()
     given, extra = parser.parse_known_args(list(argv))
-    known = {option for action in parser._actions for option in action.option_strings}
+    known = re.findall(r"--[a-z][a-z-]*", parser.format_help())
     for word in extra:
         if word.startswith("--"):
             check_keys([word.partition("=")[0]], known, "the command line", "see --help")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from datasets_build.sources.load import SourceOptions, _is_local, _local_files
+from datasets_build.sources.load import SourceOptions, hub_name, is_local, local_files
 
 __all__ = ["known_rows"]
 
@@ -34,9 +34,7 @@ def _hub_rows(options: SourceOptions) -> int | None:
     from datasets.exceptions import DatasetsError
 
     try:
-        builder = load_dataset_builder(
-            options.name.removeprefix("hf://datasets/"), options.config, revision=options.revision
-        )
+        builder = load_dataset_builder(hub_name(options.name), options.config, revision=options.revision)
     except (DatasetsError, OSError, ValueError):
         return None  # the reader will say what is wrong, if anything is
     splits = builder.info.splits or {}
@@ -47,8 +45,8 @@ def _hub_rows(options: SourceOptions) -> int | None:
 def known_rows(options: SourceOptions) -> int | None:
     """Rows that a run will read; None where it isn't known (compressed files, JSON lists, data sets that don't say)."""
     rows: int | None = 0
-    if _is_local(options.name):
-        for path in _local_files(options.name, options.split):
+    if is_local(options.name):
+        for path in local_files(options.name, options.split):
             try:
                 found = _file_rows(path)
             except (OSError, ValueError):  # damaged: the reader will say so; pyarrow's errors are ValueErrors

@@ -92,7 +92,7 @@ def choose_summarizers(
     ]
     for _, server in servers:
         server.describe()
-    names = {url: server._name for url, server in servers}
+    names = {url: server.served_name for url, server in servers}
     if len(set(names.values())) > 1:
         listed = ", ".join(f"{name!r} at {url}" for url, name in names.items())
         raise InvalidInputError(f"the servers serve different models ({listed}): name one that all serve as model")

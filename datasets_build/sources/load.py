@@ -22,7 +22,17 @@ from datasets_build.sources.losses import Loss, Reason
 from datasets_build.sources.row_files import SUFFIXES, Row, file_rows, is_row_file
 from inftythink_graph.errors import InvalidInputError
 
-__all__ = ["SourceOptions", "read_examples", "read_rows", "resolve_rules", "source_name"]
+__all__ = [
+    "SourceOptions",
+    "hub_name",
+    "hub_rows",
+    "is_local",
+    "local_files",
+    "read_examples",
+    "read_rows",
+    "resolve_rules",
+    "source_name",
+]
 
 _HEAD = 64
 """Rows that are looked at before a run starts, so that a wrong column is an error at once and not after days."""
@@ -82,12 +92,16 @@ def _rules(options: SourceOptions, selection: Selection, correct: bool | None = 
 
 def source_name(name: str) -> str:
     """How a data set is called in the rows made of it: its name, or the file's, without the way there."""
-    if name.startswith(_HUB_PREFIX):
-        return name.removeprefix(_HUB_PREFIX)
-    return (Path(name).name or name) if _is_local(name) else name
+    return (Path(name).name or name) if is_local(name) else hub_name(name)
 
 
-def _is_local(name: str) -> bool:
+def hub_name(name: str) -> str:
+    """The name on Hugging Face of a data set that isn't local."""
+    return name.removeprefix(_HUB_PREFIX)
+
+
+def is_local(name: str) -> bool:
+    """Whether a data set's name means files of this machine, be they there or not."""
     pattern = glob.has_magic(name)
     return not name.startswith(_HUB_PREFIX) and (
         pattern or Path(name).exists() or is_row_file(name) or not _HUB_NAME.fullmatch(name)
@@ -114,14 +128,13 @@ def read_rows(
         InvalidInputError: there is no such data set, split or configuration, a suffix is unknown, or there are no rows.
             Raised while the first row is asked for at the latest, except for a parquet file damaged further on.
     """
-    if _is_local(name_or_path):
+    if is_local(name_or_path):
         if config or revision:
             raise InvalidInputError(f"{name_or_path} is a local path: config and revision are for Hugging Face names")
-        files = _local_files(name_or_path, split)
+        files = local_files(name_or_path, split)
         rows: Iterator[Row] = itertools.chain.from_iterable(file_rows(path, columns) for path in files)
     else:
-        hub_name = name_or_path.removeprefix(_HUB_PREFIX)
-        rows = _hub_rows(hub_name, split, config, revision, columns, streaming)
+        rows = hub_rows(hub_name(name_or_path), split, config, revision, columns, streaming)
     empty = True
     for row in itertools.islice(rows, limit):
         empty = False
@@ -130,7 +143,15 @@ def read_rows(
         raise InvalidInputError(f"{name_or_path} has no rows")
 
 
-def _local_files(name: str, split: str | None) -> list[Path]:
+def local_files(name: str, split: str | None) -> list[Path]:
+    """The files of a local data set, in their order.
+
+    Args:
+        name, split: as in :class:`SourceOptions`.
+
+    Raises:
+        InvalidInputError: there are none.
+    """
     path = Path(name)
     if path.is_file():
         if not is_row_file(name):
@@ -163,7 +184,7 @@ def _listed(files: list[Path]) -> str:
     return f"{shown} and {len(files) - 5} more" if len(files) > 5 else shown
 
 
-def _hub_rows(
+def hub_rows(
     name: str,
     split: str | None,
     config: str | None,
@@ -171,6 +192,11 @@ def _hub_rows(
     columns: Collection[str] | None,
     streaming: bool,
 ) -> Iterator[Row]:
+    """The rows of a data set on Hugging Face; the arguments as in :func:`read_rows`, ``name`` as there.
+
+    Raises:
+        InvalidInputError: it can't be read, or has no such split.
+    """
     from datasets import load_dataset
     from datasets.exceptions import DatasetsError
 

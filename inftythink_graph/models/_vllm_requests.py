@@ -75,7 +75,7 @@ class VLLMRequests(ChatOpenAI):
 
     def _get_request_payload(self, input_: Any, *, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
         payload: dict[str, Any] = super()._get_request_payload(input_, stop=stop, **kwargs)
-        payload["model"] = payload.get("model") or self._name
+        payload["model"] = payload.get("model") or self.served_name
         body = {**(self.extra_body or {}), **(kwargs.get("extra_body") or {})}
         budget = payload.pop("thinking_token_budget", None)
         if budget is not None:
@@ -167,7 +167,7 @@ class VLLMRequests(ChatOpenAI):
     def _token_ids(self, text: str) -> Plan[list[int]]:
         try:
             yield from self._named()
-            body = {"model": self._name, "prompt": text, "add_special_tokens": False}
+            body = {"model": self.served_name, "prompt": text, "add_special_tokens": False}
             tokens = yield from prefills.tokenize(self._root, body)
         except openai.APIError as error:
             raise (yield from self._uncounted(error)) from error
@@ -178,7 +178,7 @@ class VLLMRequests(ChatOpenAI):
             return ServerUnavailableError(
                 f"the server at {errors.shown_url(self._root)} has no /tokenize, which counting tokens needs"
             )
-        return (yield from self._explained(error, self._name))
+        return (yield from self._explained(error, self.served_name))
 
     def _generated(
         self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
@@ -269,7 +269,7 @@ class VLLMRequests(ChatOpenAI):
 
     def _named(self, kwargs: dict[str, Any] | None = None) -> Generator[Ask, Any, None]:
         """Make sure that the model has a name: that of the only one served, if none was given."""
-        if not (self._name or (kwargs or {}).get("model")):
+        if not (self.served_name or (kwargs or {}).get("model")):
             yield from self._described()
 
     def _arguments(self, attempt: Attempt, kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -282,8 +282,11 @@ class VLLMRequests(ChatOpenAI):
         return str(self.root_async_client.base_url).rstrip("/")
 
     @property
-    def _name(self) -> str:
-        """The name to ask for; "" as long as it isn't known which model the server serves."""
+    def served_name(self) -> str:
+        """The name that requests ask for: ``model``, or the only one that is served.
+
+        "" as long as no name was given and the server hasn't been asked, which :meth:`describe` or any request does.
+        """
         return self.model_name or self._known.get("", ("",))[0]
 
     @property
@@ -305,7 +308,7 @@ class VLLMRequests(ChatOpenAI):
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> Any:
         params = super()._get_ls_params(stop=stop, **kwargs)
         params["ls_provider"] = "vllm"
-        params["ls_model_name"] = params.get("ls_model_name") or self._name
+        params["ls_model_name"] = params.get("ls_model_name") or self.served_name
         return params
 
 

@@ -175,6 +175,18 @@ async def test_describe_asks_once(fake: FakeVLLM, model: ChatVLLM) -> None:
     assert model.model_copy(update={"model_name": "other"}).describe().window == 8
 
 
+def test_the_served_name_is_the_one_given_or_the_only_one_that_is_served(
+    fake: FakeVLLM, build: Callable[..., ChatVLLM], model: ChatVLLM
+) -> None:
+    assert model.served_name == model.model_name
+    assert build(model="lora").served_name == "lora", "known without asking"
+    assert not fake.requests
+    unnamed = build(model="")
+    assert unnamed.served_name == ""
+    unnamed.describe()
+    assert unnamed.served_name == "m"
+
+
 def test_describe_reads_the_card_of_a_local_model(
     fake: FakeVLLM, build: Callable[..., ChatVLLM], tmp_path: Any
 ) -> None:

@@ -17,7 +17,7 @@ from datasets_build.sources import row_files
 from datasets_build.sources.example_ids import ExampleIds
 from datasets_build.sources.examples import Example
 from datasets_build.sources.funnel import Funnel
-from datasets_build.sources.load import SourceOptions, _hub_rows, read_examples, read_rows, source_name
+from datasets_build.sources.load import SourceOptions, hub_rows, read_examples, read_rows, source_name
 from datasets_build.sources.losses import Reason
 from datasets_build.sources.row_files import Row
 from inftythink_graph.errors import InvalidInputError
@@ -219,7 +219,7 @@ def repository(tmp_path: Path) -> str:
 @pytest.mark.parametrize("streaming", [True, False])
 def test_rows_of_a_data_set_by_name(repository: str, streaming: bool) -> None:
     def rows(split: str | None) -> Iterator[Row]:
-        return _hub_rows(repository, split, None, None, ["question", "id"], streaming)
+        return hub_rows(repository, split, None, None, ["question", "id"], streaming)
 
     expected = [{"question": row["question"], "id": row["id"]} for row in ROWS]
     assert [{name: row.values[name] for name in ("question", "id")} for row in rows(None)] == expected
