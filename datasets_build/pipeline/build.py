@@ -12,9 +12,9 @@ import asyncio
 import re
 import threading
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -39,7 +39,6 @@ from datasets_build.sources.load import read_examples
 from datasets_build.summaries.journal import Journal
 from datasets_build.summaries.nodes import SummarizerInput
 from datasets_build.summaries.request_cache import RequestCache
-from inftythink_graph.errors import InftyThinkError
 from inftythink_graph.protocol import PROTOCOL_VERSION
 
 __all__ = ["BuildResult", "build_dataset", "cut_examples", "run_all"]
@@ -76,7 +75,7 @@ def cut_examples(
     *,
     seen: Callable[[str], bool],
     stopped: Callable[[], bool] = lambda: False,
-) -> Iterator[Cut]:
+) -> Generator[Cut, None, None]:
     """(key, example, segments) of the examples that aren't finished, in their order, a few read ahead.
 
     Args:
@@ -99,12 +98,10 @@ def cut_examples(
                 waiting.append((key, example))
                 yield example.chain
 
-    try:
-        cut = segment_chains(chains(), options.eta, options.tokenizer, mode=options.mode, processes=options.processes)
+    cut = segment_chains(chains(), options.eta, options.tokenizer, mode=options.mode, processes=options.processes)
+    with closing(cut):  # ends its processes
         for segments in cut:
             yield *waiting.popleft(), segments
-    except RuntimeError as error:  # a worker process was ended from outside
-        raise InftyThinkError(str(error)) from error
 
 
 async def run_all(
@@ -112,7 +109,7 @@ async def run_all(
 ) -> None:
     """Work on items from a blocking iterator, ``concurrency`` at a time and ``ahead`` more waiting.
 
-    The first exception, of the iterator or of the work, ends it all and is raised.
+    The first exception, of the iterator or of the work, ends it all and is raised; nothing is read any more by then.
     """
     queue: asyncio.Queue[Any] = asyncio.Queue(ahead)
     loop, end = asyncio.get_running_loop(), object()
@@ -139,7 +136,7 @@ async def run_all(
             first = first.exceptions[0]
         raise first from None
     finally:
-        reader.shutdown(wait=False, cancel_futures=True)
+        reader.shutdown(cancel_futures=True)
 
 
 class _Run:
@@ -197,6 +194,7 @@ class _Run:
             await run_all(items, self.finish, concurrency=concurrency, ahead=concurrency)
         finally:
             self.stop.set()
+            items.close()
             looking.cancel()
             with suppress(asyncio.CancelledError):
                 await looking

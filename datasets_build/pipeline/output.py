@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from typing import Any
 
+from datasets_build.ordered_pool import ordered_map
 from datasets_build.pipeline.data_card import data_card
 from datasets_build.pipeline.distributions import Figures
 from datasets_build.pipeline.folder import BuildFolder, write_atomically
 from datasets_build.pipeline.histograms import histogram_png
 from datasets_build.pipeline.options import BuildOptions
-from datasets_build.pipeline.ordered_pool import ordered_map
 from datasets_build.pipeline.progress import BuildView
 from datasets_build.pipeline.records import Built, Failed, read_outcome
 from datasets_build.pipeline.report import BuildReport, paid_requests
@@ -96,8 +97,13 @@ def write_output(
     folder.file("funnel.json").unlink(missing_ok=True)
     view.say("writing rows")
     records = _built(order, outcomes, funnel, figures)
-    with ShardWriter(folder.data, options.shard_rows) as data, ShardWriter(folder.vanilla, options.shard_rows) as whole:
-        for rows in ordered_map(row_maker, (options,), records, processes=options.processes):
+    made = ordered_map(row_maker, (options,), records, processes=options.processes)
+    with (
+        ShardWriter(folder.data, options.shard_rows) as data,
+        ShardWriter(folder.vanilla, options.shard_rows) as whole,
+        closing(made),
+    ):
+        for rows in made:
             data.add(rows.inftythink.rows)
             whole.add(rows.vanilla.rows)
             _count(rows, funnel, figures)

@@ -27,9 +27,9 @@ from pydantic import PrivateAttr
 from rich.console import Console
 from transformers import AutoTokenizer
 
+from datasets_build.ordered_pool import ordered_map
 from datasets_build.pipeline.build import BuildResult, build_dataset
 from datasets_build.pipeline.options import BuildOptions
-from datasets_build.pipeline.ordered_pool import ordered_map
 from datasets_build.pipeline.progress import BuildCounts, BuildView, Rates, progress_line
 from datasets_build.pipeline.records import DEFECTS, Built, Failed, read_outcome
 from datasets_build.pipeline.row_counts import known_rows
@@ -345,7 +345,7 @@ def test_processes_change_nothing_but_the_time(tmp_path: Path) -> None:
     results = ordered_map(partial, (operator.add, 3), counted(), processes=2)
     next(results)
     assert taken <= 9
-    results.close()  # type: ignore[attr-defined]
+    results.close()
 
 
 # --- going on ---------------------------------------------------------------------------------------------------------
