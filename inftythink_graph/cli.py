@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inftythink_graph import __version__
-from inftythink_graph.errors import InftyThinkError, InvalidInputError
+from inftythink_graph.errors import InftyThinkError, InvalidInputError, one_line
 
 if TYPE_CHECKING:
     from inftythink_graph.graph import InftyThinkGraph
@@ -163,7 +163,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (InftyThinkError, ModelError, ConnectionError) as error:
-        print(f"{_PREFIX}{' '.join(str(error).split())}", file=sys.stderr)
+        print(f"{_PREFIX}{one_line(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"{_PREFIX}interrupted", file=sys.stderr)

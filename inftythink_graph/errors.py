@@ -7,7 +7,13 @@ __all__ = [
     "ModelNotServedError",
     "ServerUnavailableError",
     "WindowTooSmallError",
+    "one_line",
 ]
+
+
+def one_line(error: BaseException | None, most: int | None = None) -> str:
+    """What an error says, in one line of at most ``most`` characters; its type's name where it says nothing."""
+    return " ".join(str(error).split())[:most] or type(error).__name__
 
 
 class InftyThinkError(Exception):

@@ -9,7 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from inftythink_graph.errors import InvalidInputError
+from inftythink_graph.errors import InvalidInputError, one_line
 
 __all__ = ["check_fields", "check_keys", "load_recipe", "nearest"]
 
@@ -51,7 +51,7 @@ def load_recipe(path: str | Path) -> dict[Any, Any]:
     try:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
-        raise InvalidInputError(f"recipe {path} is not valid YAML: {' '.join(str(error).split())}") from error
+        raise InvalidInputError(f"recipe {path} is not valid YAML: {one_line(error)}") from error
     except (IsADirectoryError, PermissionError, UnicodeDecodeError) as error:
         raise InvalidInputError(f"recipe {path} can't be read: {error}") from error
     if not isinstance(content, dict):

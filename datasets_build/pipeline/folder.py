@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from datasets_build.pipeline.options import FREE, SHAPING
-from inftythink_graph.errors import InvalidInputError
+from inftythink_graph.errors import InvalidInputError, one_line
 
 __all__ = ["BuildFolder", "write_atomically"]
 
@@ -81,8 +81,7 @@ class BuildFolder:
                 known = json.loads(kept.read_text()) if kept.exists() else dict(identity)
                 unlike = {**_differences(before, config), **_differences(known, identity)}
             except (AttributeError, TypeError, ValueError, yaml.YAMLError) as error:
-                said = " ".join(str(error).split())
-                raise InvalidInputError(f"{place} is no configuration of a build: {said}") from error
+                raise InvalidInputError(f"{place} is no configuration of a build: {one_line(error)}") from error
             hard = [text for name, text in unlike.items() if name not in FREE | SHAPING]
             if hard:
                 raise InvalidInputError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datasets_build.pipeline.folder import BuildFolder
-from inftythink_graph.errors import InftyThinkError
+from inftythink_graph.errors import InftyThinkError, one_line
 
 __all__ = ["upload"]
 
@@ -40,9 +40,8 @@ def upload(folder: BuildFolder, name: str, *, private: bool) -> str:
             commit_message="InftyThink instances",
         )
     except (HfHubHTTPError, HFValidationError, HTTPError, OSError) as error:
-        said = " ".join(str(error).split())[:300]
         raise InftyThinkError(
-            f"{name} can't be uploaded ({said}). The build itself is finished: log in with `hf auth login`, or give"
-            " another name, and run the same command again"
+            f"{name} can't be uploaded ({one_line(error, 300)}). The build itself is finished: log in with"
+            " `hf auth login`, or give another name, and run the same command again"
         ) from error
     return str(address)

@@ -14,6 +14,7 @@ from datasets_build.segmentation.segment import Counter
 from datasets_build.summaries.extractive import create_extractive_summarizer
 from datasets_build.summaries.prompt import SummaryPrompt, load_prompt
 from datasets_build.summaries.request_cache import RequestCache
+from datasets_build.summaries.requests import name_of
 from datasets_build.summaries.summarize import create_summarizer_graph
 from inftythink_graph.errors import InvalidInputError
 
@@ -100,10 +101,7 @@ def choose_summarizers(
 
 
 def _one_name(models: Sequence[BaseChatModel]) -> str:
-    names = set()
-    for model in models:
-        known = (getattr(model, attribute, None) for attribute in ("model_name", "model", "model_path"))
-        names.add(next((each for each in known if isinstance(each, str) and each), ""))
+    names = set(map(name_of, models))
     if len(names) != 1 or "" in names:
         raise InvalidInputError("the models must all have the same name, or be named by the option model=NAME")
     return names.pop()

@@ -20,7 +20,7 @@ from datasets_build.sources.funnel import Funnel
 from datasets_build.sources.layouts import LAYOUTS, detect_layout
 from datasets_build.sources.losses import Loss, Reason
 from datasets_build.sources.row_files import SUFFIXES, Row, file_rows, is_row_file
-from inftythink_graph.errors import InvalidInputError
+from inftythink_graph.errors import InvalidInputError, one_line
 
 __all__ = [
     "SourceOptions",
@@ -209,9 +209,8 @@ def hub_rows(
     except InvalidInputError:
         raise
     except (DatasetsError, OSError, ValueError) as error:  # offline is a ConnectionError, a wrong split a ValueError
-        said = " ".join(str(error).split())
         raise InvalidInputError(
-            f"data set {name} can't be read: {said} (nor is there a local file or folder of that name)"
+            f"data set {name} can't be read: {one_line(error)} (nor is there a local file or folder of that name)"
         ) from error
     names = tuple(data.column_names or ())
     wanted = [column for column in names if columns is None or column in columns]

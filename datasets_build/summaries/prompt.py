@@ -10,7 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from string import Formatter
 
-from inftythink_graph.errors import InvalidInputError
+from inftythink_graph.errors import InvalidInputError, one_line
 
 __all__ = ["SummaryPrompt", "default_prompt", "load_prompt"]
 
@@ -91,7 +91,7 @@ def _read(text: str, origin: str) -> SummaryPrompt:
     try:
         content = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise InvalidInputError(f"{origin} is no YAML: {' '.join(str(error).split())}") from error
+        raise InvalidInputError(f"{origin} is no YAML: {one_line(error)}") from error
     names = [field.name for field in fields(SummaryPrompt)]
     if not isinstance(content, dict):
         raise InvalidInputError(f"{origin} must be a YAML mapping with the keys {', '.join(names)}")

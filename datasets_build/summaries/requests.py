@@ -16,13 +16,14 @@ from tenacity.wait import wait_random_exponential
 
 from datasets_build.summaries.request_cache import RequestCache, request_key
 from datasets_build.summaries.rules import Defect
-from inftythink_graph.errors import InvalidInputError, ServerUnavailableError
+from inftythink_graph.errors import InvalidInputError, ServerUnavailableError, one_line
 from inftythink_graph.nodes.flow import Ask, Caller, Effect, Measure, Reply
 
-__all__ = ["Answer", "Lost", "PatientCaller", "Request", "is_transport_error", "varied_temperature"]
+__all__ = ["Answer", "Lost", "PatientCaller", "Request", "is_transport_error", "name_of", "varied_temperature"]
 
 _LONGEST_WAIT = 60.0  # seconds
 _WARMEST = 1.2
+_SAID = 300  # characters of an error that are shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +74,10 @@ def varied_temperature(temperature: float, attempt: int, salt: str) -> float:
     return round(min(temperature + added, max(_WARMEST, temperature)), 3)
 
 
-def _one_line(error: BaseException | None) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__
+def name_of(model: BaseChatModel) -> str:
+    """The name that a chat model goes by, wherever its class keeps it; "" where it tells none."""
+    known = (getattr(model, attribute, None) for attribute in ("model_name", "model", "model_path"))
+    return next((each for each in known if isinstance(each, str) and each), "")
 
 
 def _reply(kept: dict[str, Any]) -> Reply:
@@ -111,8 +114,7 @@ class PatientCaller(Caller):
     ) -> None:
         super().__init__(model, None)
         self._cache, self._prompt = cache, prompt
-        known = (name, *(getattr(model, attribute, None) for attribute in ("model_name", "model", "model_path")))
-        self._name = next((each for each in known if isinstance(each, str) and each), "")
+        self._name = name or name_of(model)
         if cache is not None and not self._name:
             raise InvalidInputError(
                 "the cache needs the model's name, and the model doesn't tell it: give model_name=..."
@@ -169,9 +171,9 @@ class PatientCaller(Caller):
     ) -> Lost | None:
         if isinstance(error, RetryError):
             tries = error.last_attempt.attempt_number
-            return Lost("transport", f"no reply in {tries} tries: {_one_line(error.last_attempt.exception())}")
+            return Lost("transport", f"no reply in {tries} tries: {one_line(error.last_attempt.exception(), _SAID)}")
         if isinstance(error, ContextOverflowError):
-            return Lost("window", f"doesn't fit the summarizer: {_one_line(error)}")
+            return Lost("window", f"doesn't fit the summarizer: {one_line(error, _SAID)}")
         if isinstance(effect, Measure):  # a server that can't count, a proxy for example: it is estimated instead
             return None
         raise error
