@@ -1,127 +1,21 @@
-"""The summarizer: what it asks, what it accepts, when it gives up, and that nothing paid for is asked for twice."""
+"""The summarizer: what it asks, what it accepts, and what a LangGraph component must be."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Sequence
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, TypedDict
 
 import pytest
-from langchain_core.exceptions import ContextOverflowError
-from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage
-from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.runnables import RunnableLambda
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import StateGraph
-from pydantic import PrivateAttr
+from scripted_summarizer import EXAMPLE, SEGMENT, SEGMENTS, Ran, Summarizer, graph_of, words
 
-from datasets_build.summaries.journal import Journal
-from datasets_build.summaries.request_cache import RequestCache
-from datasets_build.summaries.requests import is_transport_error, varied_temperature
+from datasets_build.summaries.requests import varied_temperature
 from datasets_build.summaries.rules import judge_reply, summary_text
-from datasets_build.summaries.summarize import create_summarizer_graph
 from inftythink_graph import InvalidInputError
-from inftythink_graph.errors import ServerUnavailableError
-from inftythink_graph.models import ModelInfo
 from inftythink_graph.nodes.flow import Reply
 from inftythink_graph.state import no_usage
-
-SEGMENT = "one two three four five six seven eight nine ten " * 3
-SEGMENTS = [f"part-{number} {SEGMENT}" for number in range(4)]
-EXAMPLE: dict[str, Any] = {"question": "What?", "segments": SEGMENTS}
-
-
-def words(texts: Sequence[str]) -> list[int]:
-    """A tokenizer whose tokens are words."""
-    return [len(text.split()) for text in texts]
-
-
-class Summarizer(BaseChatModel):
-    """Answers from a script: texts, (text, finish reason), (text, finish reason, reasoning), or errors to raise.
-
-    The last entry repeats. A token is a word. ``delay`` lets other tasks run before a reply.
-    """
-
-    script: list[Any]
-    window: int | None = None
-    counts: bool = True
-    delay: float = 0.0
-    model_name: str = "fake"
-    _calls: list[tuple[list[BaseMessage], dict[str, Any]]] = PrivateAttr(default_factory=list)
-    _third: asyncio.Event = PrivateAttr(default_factory=asyncio.Event)
-
-    @property
-    def _llm_type(self) -> str:
-        return "scripted"
-
-    @property
-    def calls(self) -> list[tuple[list[BaseMessage], dict[str, Any]]]:
-        return self._calls
-
-    @property
-    def third(self) -> asyncio.Event:
-        """Set when the third request is under way."""
-        return self._third
-
-    def describe(self) -> ModelInfo:
-        return ModelInfo(window=self.window)
-
-    async def adescribe(self) -> ModelInfo:
-        return self.describe()
-
-    def count_prompt_tokens(self, messages: Sequence[dict[str, Any]]) -> int:
-        if not self.counts:
-            raise ServerUnavailableError("the server has no /tokenize")
-        return sum(words([str(message["content"]) for message in messages]))
-
-    async def acount_prompt_tokens(self, messages: Sequence[dict[str, Any]]) -> int:
-        return self.count_prompt_tokens(messages)
-
-    def _generate(
-        self, messages: list[BaseMessage], stop: list[str] | None = None, run_manager: Any = None, **kwargs: Any
-    ) -> ChatResult:
-        entry = self.script[min(len(self._calls), len(self.script) - 1)]
-        self._calls.append((messages, kwargs))
-        if isinstance(entry, Exception):
-            raise entry
-        text, finish, reasoning = (*entry, "")[:3] if isinstance(entry, tuple) else (entry, "stop", "")
-        prompt, size = sum(words([str(message.content) for message in messages])), sum(words([text, reasoning]))
-        message = AIMessage(
-            text,
-            additional_kwargs={"reasoning_content": reasoning} if reasoning else {},
-            response_metadata={"finish_reason": finish},
-            usage_metadata={"input_tokens": prompt, "output_tokens": size, "total_tokens": prompt + size},
-        )
-        return ChatResult(generations=[ChatGeneration(message=message)])
-
-    async def _agenerate(self, *args: Any, **kwargs: Any) -> ChatResult:
-        if len(self._calls) == 2:
-            self._third.set()
-        await asyncio.sleep(self.delay)
-        return self._generate(*args, **kwargs)
-
-
-def graph_of(model: BaseChatModel, **options: Any) -> Any:
-    return create_summarizer_graph(model, **{"summary_budget": 8, "backoff": 0.0, **options})
-
-
-Ran = Callable[..., dict[str, Any]]
-
-
-@pytest.fixture(params=["sync", "async"])
-def ran(request: pytest.FixtureRequest) -> Ran:
-    """Runs the graph blocking or not: everything below holds for both."""
-
-    def run(model: BaseChatModel, example: dict[str, Any] = EXAMPLE, **options: Any) -> dict[str, Any]:
-        graph = graph_of(model, **options)
-        if request.param == "sync":
-            return graph.invoke(example)  # type: ignore[no-any-return]
-        return asyncio.run(graph.ainvoke(example))  # type: ignore[no-any-return]
-
-    return run
 
 
 def test_every_segment_but_the_last_gets_a_summary(ran: Ran) -> None:
@@ -253,154 +147,6 @@ def test_providers_that_give_no_reason_must_have_stayed_below_the_limit() -> Non
 
 def test_text_before_a_think_block_is_not_thrown_away_in_silence() -> None:
     assert summary_text("The sum is 7. <think>hm</think> And") == "The sum is 7. <think>hm</think> And"
-
-
-# Transport
-
-
-def test_transport_errors_are_waited_out_and_are_no_attempts(ran: Ran) -> None:
-    model = Summarizer(script=[ConnectionError("reset"), TimeoutError("slow"), "S1", "S2", "S3"])
-    result = ran(model)
-    assert (result["summaries"], result["attempts"]) == (["S1", "S2", "S3"], [1, 1, 1])
-    assert [options["seed"] for _, options in model.calls] == [0] * 5
-
-
-def test_a_server_that_never_answers_fails_the_example_with_its_words(ran: Ran) -> None:
-    model = Summarizer(script=["S1", ConnectionError("connection\nrefused")])
-    result = ran(model, transport_tries=3)
-    assert (result["status"], result["defect"], len(model.calls)) == ("failed", "transport", 4)
-    assert result["reason"] == "segment 2 of 4: no reply in 3 tries: connection refused"
-
-
-def test_errors_that_would_hit_every_example_are_raised(ran: Ran) -> None:
-    for error in (PermissionError("bad key"), ServerUnavailableError("the server refuses the API key")):
-        model = Summarizer(script=[error])
-        with pytest.raises(type(error)):
-            ran(model)
-        assert len(model.calls) == 1
-    assert not is_transport_error(ValueError("x"))
-
-
-def test_a_request_that_the_server_finds_too_long_fails_the_example(ran: Ran) -> None:
-    result = ran(Summarizer(script=[ContextOverflowError("at most 10 tokens")]))
-    assert (result["status"], result["defect"]) == ("failed", "window")
-    assert "at most 10 tokens" in result["reason"]
-
-
-# The window
-
-
-@pytest.mark.parametrize("counts", [True, False])
-def test_what_does_not_fit_is_left_out_and_every_request_stays_inside(ran: Ran, counts: bool) -> None:
-    segments = [f"part-{number} {SEGMENT * 2}" for number in range(30)]
-    window = 700 if counts else 2400
-    model = Summarizer(script=["S"], window=window, counts=counts)
-    result = ran(model, {"question": "q", "segments": segments})
-    assert len(result["summaries"]) == 29
-    sizes = [sum(words([str(message.content) for message in messages])) for messages, _ in model.calls]
-    assert max(sizes) + 8 <= window
-    assert "part-0 " not in str(model.calls[-1][0])
-    assert "part-28 " in str(model.calls[-1][0])
-    prompts = [[message.content for message in messages] for messages, _ in model.calls]
-    extended = sum(after[: len(before)] == before for before, after in pairwise(prompts))
-    assert 29 - extended - 1 < 15  # cuts are the exception
-
-
-def test_the_smaller_of_the_two_windows_counts(ran: Ran) -> None:
-    example = {"question": "q", "segments": [f"part-{number}- {SEGMENT}" for number in range(12)]}
-    for options, own in (({"window": 500}, 100_000), ({"window": 100_000}, 500), ({}, 500)):
-        model = Summarizer(script=["S"], window=own)
-        assert ran(model, example, **options)["status"] == "done"
-        assert "part-0-" not in str(model.calls[-1][0])
-    unbounded = Summarizer(script=["S"])
-    ran(unbounded, example)
-    assert "part-0-" in str(unbounded.calls[-1][0])
-
-
-def test_a_window_that_holds_not_even_one_segment_fails_before_a_request(ran: Ran) -> None:
-    model = Summarizer(script=["S"], window=100)
-    result = ran(model)
-    assert (result["status"], result["defect"], model.calls) == ("failed", "window", [])
-    assert "segment 1 of 4" in result["reason"]
-    assert "window of 100" in result["reason"]
-
-
-# The cache
-
-
-def test_a_finished_request_is_never_repeated_and_usage_says_so(ran: Ran, tmp_path: Path) -> None:
-    first = Summarizer(script=["S1", ("", "stop"), "S2", ConnectionError("gone")])
-    with Journal(tmp_path / "j.jsonl") as journal:
-        result = ran(first, cache=RequestCache(journal), transport_tries=1)
-        assert (result["status"], result["defect"]) == ("failed", "transport")
-    second = Summarizer(script=["S3"])
-    with Journal(tmp_path / "j.jsonl") as journal:
-        result = ran(second, cache=RequestCache(journal), transport_tries=1)
-    assert (result["summaries"], result["attempts"]) == (["S1", "S2", "S3"], [1, 2, 1])
-    assert (result["usage"]["paid"]["requests"], result["usage"]["reused"]["requests"]) == (1, 3)
-    assert len(second.calls) == 1
-    third = Summarizer(script=[RuntimeError("never asked")])
-    with Journal(tmp_path / "j.jsonl") as journal:
-        again = ran(third, cache=RequestCache(journal))
-    assert (again["summaries"], again["usage"]["paid"]) == (["S1", "S2", "S3"], no_usage())
-
-
-def test_another_model_prompt_or_sampling_asks_anew(ran: Ran, tmp_path: Path) -> None:
-    from dataclasses import replace
-
-    from datasets_build.summaries.prompt import default_prompt
-
-    example = {"question": "q", "segments": SEGMENTS[:2]}
-    worded = replace(default_prompt(), version="2")
-    variants: list[dict[str, Any]] = [{}, {"seed": 1}, {"temperature": 0.1}, {"prompt": worded}, {"model_name": "b"}]
-    with Journal(tmp_path / "j.jsonl") as journal:
-        for options in variants:
-            result = ran(Summarizer(script=["S"]), example, cache=RequestCache(journal), **options)
-            assert result["usage"]["paid"]["requests"] == 1
-        assert len(journal) == len(variants)
-
-
-def test_without_a_seed_each_attempt_is_a_request_of_its_own(ran: Ran, tmp_path: Path) -> None:
-    with Journal(tmp_path / "j.jsonl") as journal:
-        model = Summarizer(script=[("", "stop"), "S1"])
-        result = ran(
-            model, {"question": "q", "segments": SEGMENTS[:2]}, cache=RequestCache(journal), seed=None, temperature=1.2
-        )
-    assert (result["summaries"], len(model.calls)) == (["S1"], 2)
-
-
-async def test_a_cancelled_run_loses_nothing_that_was_finished(tmp_path: Path) -> None:
-    with Journal(tmp_path / "j.jsonl") as journal:
-        cache = RequestCache(journal)
-        model = Summarizer(script=["S1", "S2", "S3"], delay=0.05)
-        task = asyncio.create_task(graph_of(model, cache=cache).ainvoke(EXAMPLE))
-        await asyncio.wait_for(model.third.wait(), 60)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        assert (len(model.calls), len(journal)) == (2, 2)
-        rest = Summarizer(script=["S3"])
-        result = await graph_of(rest, cache=cache).ainvoke(EXAMPLE)
-        assert result["summaries"] == ["S1", "S2", "S3"]
-        assert result["usage"]["reused"]["requests"] == 2
-        assert len(rest.calls) == 1
-
-
-async def test_the_same_example_twice_at_once_is_paid_for_once(tmp_path: Path) -> None:
-    with Journal(tmp_path / "j.jsonl") as journal:
-        model = Summarizer(script=["S1"], delay=0.02)
-        results = await graph_of(model, cache=RequestCache(journal)).abatch([EXAMPLE] * 4)
-    assert len(model.calls) == 3
-    assert sum(result["usage"]["paid"]["requests"] for result in results) == 3
-    assert all(result["summaries"] == ["S1"] * 3 for result in results)
-
-
-def test_a_cache_needs_the_models_name(tmp_path: Path) -> None:
-    with Journal(tmp_path / "j.jsonl") as journal, pytest.raises(InvalidInputError, match="model_name="):
-        graph_of(Summarizer(script=["S"], model_name=""), cache=RequestCache(journal))
-
-
-# A LangGraph component like any other
 
 
 def test_nodes_and_edges_are_those_of_the_docstring() -> None:
