@@ -25,8 +25,9 @@ from datasets_build.pipeline.folder import BuildFolder
 from datasets_build.pipeline.key_spool import KeySpool
 from datasets_build.pipeline.options import BuildOptions
 from datasets_build.pipeline.output import write_output
+from datasets_build.pipeline.overlong import LengthCheck, stays_out
 from datasets_build.pipeline.progress import BuildCounts, BuildView
-from datasets_build.pipeline.records import CUT, DEFECTS, Built, Failed, Outcome, example_key, read_outcome
+from datasets_build.pipeline.records import CUT, DEFECTS, Built, Failed, Outcome, Overlong, example_key, read_outcome
 from datasets_build.pipeline.report import BuildReport
 from datasets_build.pipeline.row_counts import known_rows
 from datasets_build.pipeline.rows import load_tokenizer
@@ -48,7 +49,7 @@ _PROBE = "Wait, let me check: 3.14 * x^2 = \\frac{a}{b}.\n\n因此我们得到 5
 
 _SEGMENT = re.compile(r"segment (\d+) of ")
 
-Cut: TypeAlias = tuple[str, Example, list[Segment] | SegmentError]
+Cut: TypeAlias = tuple[str, Example, list[Segment] | SegmentError | Overlong]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +79,11 @@ def cut_examples(
 ) -> Generator[Cut, None, None]:
     """(key, example, segments) of the examples that aren't finished, in their order, a few read ahead.
 
+    In place of the segments stands why there are none, or why the example must be left out for its length.
+
     Args:
         examples: the examples.
-        options: eta, tokenizer, mode and processes.
+        options: eta, tokenizer, mode, processes, and what is too long.
         seen: told of every example's key; says whether it is finished.
         stopped: whether to read no further.
 
@@ -99,17 +102,24 @@ def cut_examples(
                 yield example.chain
 
     cut = segment_chains(chains(), options.eta, options.tokenizer, mode=options.mode, processes=options.processes)
+    check = LengthCheck(options)
     with closing(cut):  # ends its processes
         for segments in cut:
-            yield *waiting.popleft(), segments
+            key, example = waiting.popleft()
+            overlong = None if isinstance(segments, SegmentError) else check(example, segments)
+            yield key, example, overlong or segments
 
 
 async def run_all(
-    items: Iterator[Any], work: Callable[[Any], Coroutine[Any, Any, None]], *, concurrency: int, ahead: int
+    items: Generator[Any, None, None],
+    work: Callable[[Any], Coroutine[Any, Any, None]],
+    *,
+    concurrency: int,
+    ahead: int,
 ) -> None:
-    """Work on items from a blocking iterator, ``concurrency`` at a time and ``ahead`` more waiting.
+    """Work on items from a blocking generator, ``concurrency`` at a time and ``ahead`` more waiting.
 
-    The first exception, of the iterator or of the work, ends it all and is raised; nothing is read any more by then.
+    The first exception, of the generator or of the work, ends it all and is raised; the generator is closed by then.
     """
     queue: asyncio.Queue[Any] = asyncio.Queue(ahead)
     loop, end = asyncio.get_running_loop(), object()
@@ -137,6 +147,7 @@ async def run_all(
         raise first from None
     finally:
         reader.shutdown(cancel_futures=True)
+        items.close()
 
 
 class _Run:
@@ -161,6 +172,8 @@ class _Run:
         outcome = read_outcome(self.journal.get(key))
         if isinstance(outcome, Built):
             return False
+        if isinstance(outcome, Overlong):
+            return not stays_out(outcome, self.options)
         return outcome.may_succeed or (self.options.retry_failed and outcome.reason != CUT)
 
     async def finish(self, item: Cut) -> None:
@@ -169,6 +182,8 @@ class _Run:
         usage = None
         if isinstance(segments, SegmentError):
             outcome: Outcome = Failed(example.uuid, example.source, CUT, segments.reason)
+        elif isinstance(segments, Overlong):
+            outcome = segments
         else:
             asked = SummarizerInput(
                 question=example.question, segments=[each.text for each in segments], system=example.system
@@ -182,7 +197,7 @@ class _Run:
             else:
                 outcome = Built(example, tuple(segments), tuple(output["summaries"]), tuple(output["attempts"]))
         self.journal.append(key, outcome.as_json())
-        self.counts.finish(failed=isinstance(outcome, Failed), usage=usage)
+        self.counts.finish(failed=not isinstance(outcome, Built), usage=usage)
 
     async def go(self, examples: Iterator[Example], view: BuildView) -> None:
         """Finish every example of the source."""
@@ -194,7 +209,6 @@ class _Run:
             await run_all(items, self.finish, concurrency=concurrency, ahead=concurrency)
         finally:
             self.stop.set()
-            items.close()
             looking.cancel()
             with suppress(asyncio.CancelledError):
                 await looking

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datasets_build.pipeline.build import cut_examples
 from datasets_build.pipeline.distributions import Distribution
 from datasets_build.pipeline.options import BuildOptions
-from datasets_build.pipeline.records import CUT
+from datasets_build.pipeline.records import CUT, Overlong
 from datasets_build.pipeline.row_counts import known_rows
 from datasets_build.pipeline.rows import load_tokenizer
 from datasets_build.segmentation.pool import SegmentError
@@ -29,9 +29,10 @@ class Estimate:
 
     Attributes:
         funnel: of the sample, up to the segments.
-        segment_tokens: of the sample's segments.
+        segment_tokens: of the sample's segments that are summarized.
         rows: rows of the sample.
         total_rows: rows of the source; None if unknown.
+        overlong: examples of the sample that are left out before their summaries, for the length of a row.
         requests: summaries to write.
         prompt_tokens: tokens of all prompts.
         new_tokens: those of them that don't stand at the head of the request before: what a server must compute that
@@ -43,6 +44,7 @@ class Estimate:
     segment_tokens: Distribution
     rows: int = 0
     total_rows: int | None = None
+    overlong: int = 0
     requests: int = 0
     prompt_tokens: int = 0
     new_tokens: int = 0
@@ -56,6 +58,7 @@ class Estimate:
     def lines(self) -> list[str]:
         """The costs in words."""
         counted = [
+            ("examples left out for a row that is too long", self.overlong),
             ("requests", self.requests),
             ("prompt tokens as sent", self.prompt_tokens),
             ("prompt tokens to compute", self.new_tokens),
@@ -110,6 +113,10 @@ def dry_run(options: BuildOptions) -> Estimate:
     for _, example, segments in cut_examples(examples, options, seen=lambda _: False):
         if isinstance(segments, SegmentError):
             estimate.funnel.lose("examples", CUT, detail=f"{example.uuid}: {segments.reason}")
+            continue
+        if isinstance(segments, Overlong):
+            estimate.funnel.enter("segments", len(segments.segments))
+            estimate.overlong += 1
             continue
         sizes = [each.tokens for each in segments]
         estimate.funnel.enter("segments", len(sizes))

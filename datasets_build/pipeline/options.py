@@ -31,7 +31,10 @@ FREE = frozenset(
 )
 """Options that may differ from one run in an output folder to the next: no example that is finished depends on them."""
 SHAPING = frozenset({"history", "max_length", "too_long", "vanilla", "shard_rows"})
-"""Options that only say how rows are written: they may differ as well, all rows are then written anew."""
+"""Options that only say how rows are written: they may differ as well, all rows are then written anew.
+
+Examples that were left out before their summaries, for the length of a row, are then looked at again.
+"""
 
 
 ABOUT: Mapping[str, Mapping[str, str]] = {

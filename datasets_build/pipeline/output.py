@@ -15,7 +15,7 @@ from datasets_build.pipeline.folder import BuildFolder, write_atomically
 from datasets_build.pipeline.histograms import histogram_png
 from datasets_build.pipeline.options import BuildOptions
 from datasets_build.pipeline.progress import BuildView
-from datasets_build.pipeline.records import Built, Failed, read_outcome
+from datasets_build.pipeline.records import Built, Failed, Overlong, read_outcome
 from datasets_build.pipeline.report import BuildReport, paid_requests
 from datasets_build.pipeline.rows import Rows, row_maker
 from datasets_build.pipeline.shards import ShardWriter
@@ -35,20 +35,23 @@ def write_failed(folder: BuildFolder, order: Iterable[str], outcomes: Journal) -
     with partial.open("w", encoding="utf-8") as file:
         for key in order:
             outcome = read_outcome(outcomes.get(key)) if key in outcomes else None
+            if isinstance(outcome, Overlong):
+                outcome = outcome.as_failed()
             if isinstance(outcome, Failed):
                 file.write(json.dumps(outcome.as_json()["failed"]) + "\n")
     partial.replace(path)
 
 
 def _built(order: Iterable[str], outcomes: Journal, funnel: Funnel, figures: Figures) -> Iterator[dict[str, Any]]:
-    """The records of the finished examples, in order; the others are counted."""
+    """The records of the examples that bring rows or lose them, in order; the others are counted."""
     for key in order:
         value = outcomes.get(key)
         outcome = read_outcome(value)
-        if isinstance(outcome, Built):
+        if not isinstance(outcome, Failed):
             funnel.enter("segments", len(outcome.segments))
-            figures.segments_per_example.add([len(outcome.segments)])
-            figures.attempts.add(outcome.attempts)
+            if isinstance(outcome, Built):
+                figures.segments_per_example.add([len(outcome.segments)])
+                figures.attempts.add(outcome.attempts)
             yield value
             continue
         funnel.enter("segments", outcome.segments)

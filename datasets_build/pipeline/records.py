@@ -6,15 +6,16 @@ twice, and one that is finished can be written anew without a server.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
 from datasets_build.segmentation.segment import Segment
 from datasets_build.sources.examples import Example, content_hash
+from datasets_build.sources.losses import Reason
 from inftythink_graph.errors import InvalidInputError
 
-__all__ = ["CUT", "DEFECTS", "Built", "Failed", "Outcome", "example_key", "read_outcome"]
+__all__ = ["CUT", "DEFECTS", "Built", "Failed", "Outcome", "Overlong", "example_key", "read_outcome"]
 
 CUT = "can't be cut"
 """The reason of an example that has no segments."""
@@ -47,10 +48,9 @@ class Built:
     attempts: tuple[int, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values for the journal; the chain isn't kept twice."""
-        example = {name: value for name, value in asdict(self.example).items() if name != "chain"}
-        segments = [[each.text, each.joint, each.tokens, each.cut] for each in self.segments]
-        return {"built": {**example, "segments": segments, "summaries": self.summaries, "attempts": self.attempts}}
+        """Plain values for the journal."""
+        summarized = {"summaries": self.summaries, "attempts": self.attempts}
+        return {"built": {**_cut_as_json(self.example, self.segments), **summarized}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Failed:
         reason: why, as the funnel counts it.
         detail: why, in words.
         segments: number of its segments; 0 where it can't be cut.
-        segment: number of the one that has no summary, from 1; None where it can't be cut.
+        segment: number of the one that has no summary, or whose row is too long, from 1; None where it can't be cut.
     """
 
     uuid: str
@@ -82,7 +82,42 @@ class Failed:
         return {"failed": asdict(self)}
 
 
-Outcome: TypeAlias = Built | Failed
+@dataclass(frozen=True, slots=True)
+class Overlong:
+    """An example that no summaries were asked for, because one of its rows is too long without them.
+
+    Attributes:
+        example, segments: as in :class:`Built`.
+        epoch: number of the longest row, from 1.
+        tokens: that this row has at least.
+        history: turn that holds the summary, in the rows that were measured.
+    """
+
+    example: Example
+    segments: tuple[Segment, ...]
+    epoch: int
+    tokens: int
+    history: str
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for the journal."""
+        measured = {"epoch": self.epoch, "tokens": self.tokens, "history": self.history}
+        return {"overlong": {**_cut_as_json(self.example, self.segments), **measured}}
+
+    def as_failed(self) -> Failed:
+        """The same for the list of examples that can't be used."""
+        detail = f"epoch {self.epoch}: at least {self.tokens} tokens"
+        uuid, source = self.example.uuid, self.example.source
+        return Failed(uuid, source, Reason.UNSUMMARIZED.value, detail, len(self.segments), self.epoch)
+
+
+Outcome: TypeAlias = Built | Failed | Overlong
+
+
+def _cut_as_json(example: Example, segments: Sequence[Segment]) -> dict[str, Any]:
+    """An example with its segments; the chain, which they make up, isn't kept twice."""
+    values = {name: value for name, value in asdict(example).items() if name != "chain"}
+    return {**values, "segments": [[each.text, each.joint, each.tokens, each.cut] for each in segments]}
 
 
 def read_outcome(value: Mapping[str, Any]) -> Outcome:
@@ -94,10 +129,13 @@ def read_outcome(value: Mapping[str, Any]) -> Outcome:
     try:
         if "failed" in value:
             return Failed(**value["failed"])
-        parts = dict(value["built"])
+        parts = dict(value["overlong" if "overlong" in value else "built"])
         segments = tuple(Segment(*each) for each in parts.pop("segments"))
-        summaries, attempts = tuple(parts.pop("summaries")), tuple(parts.pop("attempts"))
         chain = "".join(each.text + each.joint for each in segments)
+        if "overlong" in value:
+            measured = {name: parts.pop(name) for name in ("epoch", "tokens", "history")}
+            return Overlong(Example(chain=chain, **parts), segments, **measured)
+        summaries, attempts = tuple(parts.pop("summaries")), tuple(parts.pop("attempts"))
         return Built(Example(chain=chain, **parts), segments, summaries, attempts)
     except (AttributeError, KeyError, TypeError) as error:
         raise InvalidInputError(f"this is no record of an example: {error!r}") from error

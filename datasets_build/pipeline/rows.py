@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from datasets_build.instances import Fitted, fitting_rows, inftythink_instances, vanilla_instance
 from datasets_build.pipeline.options import BuildOptions
-from datasets_build.pipeline.records import Built, read_outcome
+from datasets_build.pipeline.records import Built, Overlong, read_outcome
+from datasets_build.sources.examples import Example
+from datasets_build.sources.losses import Loss, Reason
+from inftythink_graph.errors import InvalidInputError, one_line
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["Rows", "built_rows", "load_tokenizer", "row_maker"]
+__all__ = ["Rows", "built_rows", "load_tokenizer", "overlong_rows", "row_maker"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +26,7 @@ class Rows:
     Attributes:
         inftythink: its InftyThink rows, and a loss for each one left out.
         vanilla: its vanilla row or the loss; empty where none is asked for.
-        cuts: what kind of place each segment ends at.
+        cuts: what kind of place each segment ends at; this and the rest only where it has its summaries.
         segments: tokens of each segment.
         summaries: tokens of each summary.
     """
@@ -35,6 +38,32 @@ class Rows:
     summaries: list[int] = field(default_factory=list)
 
 
+def _shared(example: Example, options: BuildOptions, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
+    return {
+        "protocol": options.protocol(),
+        "source": example.source,
+        "uuid": example.uuid,
+        "system": example.system,
+        "tokenizer": tokenizer,
+    }
+
+
+def _vanilla(example: Example, options: BuildOptions, tokenizer: PreTrainedTokenizerBase) -> Fitted:
+    if not options.vanilla:
+        return Fitted((), ())
+    shared = _shared(example, options, tokenizer)
+    whole = vanilla_instance(example.question, example.chain, example.conclusion, **shared)
+    return fitting_rows([whole], tokenizer, options.max_length)
+
+
+def overlong_rows(overlong: Overlong, options: BuildOptions, tokenizer: PreTrainedTokenizerBase) -> Rows:
+    """What an example brings that was left out for its length: a loss for each row, and its vanilla row."""
+    failed = overlong.as_failed()
+    loss = Loss(Reason.UNSUMMARIZED, f"{failed.uuid}, {failed.detail}, max_length {options.max_length}")
+    lost = Fitted((), (loss,) * failed.segments)
+    return Rows(inftythink=lost, vanilla=_vanilla(overlong.example, options, tokenizer))
+
+
 def built_rows(built: Built, options: BuildOptions, tokenizer: PreTrainedTokenizerBase) -> Rows:
     """The rows of an example.
 
@@ -43,24 +72,13 @@ def built_rows(built: Built, options: BuildOptions, tokenizer: PreTrainedTokeniz
         options: eta, format, and what is too long.
         tokenizer: the target model's.
     """
-    example = built.example
-    shared: dict[str, Any] = {
-        "protocol": options.protocol(),
-        "source": example.source,
-        "uuid": example.uuid,
-        "system": example.system,
-        "tokenizer": tokenizer,
-    }
+    example, shared = built.example, _shared(built.example, options, tokenizer)
     texts = [segment.text for segment in built.segments]
     rows = inftythink_instances(example.question, texts, built.summaries, example.conclusion, eta=options.eta, **shared)
     fitted = fitting_rows(rows, tokenizer, options.max_length, too_long=options.too_long)
-    vanilla = Fitted((), ())
-    if options.vanilla:
-        whole = vanilla_instance(example.question, example.chain, example.conclusion, **shared)
-        vanilla = fitting_rows([whole], tokenizer, options.max_length)
     return Rows(
         inftythink=fitted,
-        vanilla=vanilla,
+        vanilla=_vanilla(example, options, tokenizer),
         cuts=[segment.cut for segment in built.segments],
         segments=[segment.tokens for segment in built.segments],
         summaries=[row["tokens"]["summary_out"] for row in rows[:-1]],
@@ -76,13 +94,10 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
     """
     from transformers import AutoTokenizer
 
-    from inftythink_graph.errors import InvalidInputError
-
     try:
         tokenizer = AutoTokenizer.from_pretrained(name)
     except (OSError, ValueError, KeyError) as error:
-        said = " ".join(str(error).split())[:300]
-        raise InvalidInputError(f"the tokenizer {name!r} can't be loaded: {said}") from error
+        raise InvalidInputError(f"the tokenizer {name!r} can't be loaded: {one_line(error, 300)}") from error
     lacks = {
         "chat template": tokenizer.chat_template is None,
         "end-of-text token": not tokenizer.eos_token,
@@ -99,8 +114,10 @@ def row_maker(options: BuildOptions) -> Callable[[Any], Rows]:
     tokenizer = load_tokenizer(options.tokenizer)
 
     def make(value: Any) -> Rows:
-        built = read_outcome(value)
-        assert isinstance(built, Built)
-        return built_rows(built, options, tokenizer)
+        outcome = read_outcome(value)
+        if isinstance(outcome, Overlong):
+            return overlong_rows(outcome, options, tokenizer)
+        assert isinstance(outcome, Built)
+        return built_rows(outcome, options, tokenizer)
 
     return make

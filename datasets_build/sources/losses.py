@@ -54,6 +54,7 @@ class Reason(StrEnum):
     # a training row
     OVER_LENGTH = "longer than the training length"
     SIBLING_OVER_LENGTH = "another row of its example is too long"
+    UNSUMMARIZED = "left out before its summaries: a row of its example is too long"
     END_TOKEN_INSIDE = "end-of-text token inside"
     SIBLING_END_TOKEN = "end-of-text token in another row of its example"
 
