@@ -3,8 +3,8 @@
 The summarizer is a scripted server on the loopback device that speaks the protocol of OpenAI and answers each request,
 after a delay, with a text that names the request. So every reply in the journal tells which request it belongs to, and
 a request that comes again although its reply was kept is seen. The chains are synthetic (datasets_build.synthetic).
-Builds run in processes of their own, made by multiprocessing's fork server. Kills hit the start of a run, the summaries
-and the writing of rows alike.
+Builds run in processes of their own, made by multiprocessing's fork server. Each kill comes at a random moment of a
+phase of its run, and all phases get their share: reading and cutting, summarizing, writing rows, writing the report.
 
 Run as: ``python benchmarks/build_kills.py`` (``--json FILE`` for the figures).
 """
@@ -36,7 +36,9 @@ __all__ = ["Kill", "Outcome", "ScriptedServer", "main"]
 
 MODEL = "scripted"
 PREFIX = "Known so far, as number "
-EARLY = 0.2  # share of the kills that come at any time before the first request
+PHASES = ("reading", "summarizing", "rows", "report")
+WORK = dict(zip(PHASES, ("reading and cutting", "summarizing", "writing rows", "writing the report"), strict=True))
+LOOK = 0.004  # seconds between two looks at where a run stands
 
 
 def _name(body: dict[str, Any]) -> str:
@@ -55,7 +57,6 @@ class ScriptedServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.delay = delay
         self.asked: list[str] = []
-        self.first: float | None = None
 
     @property
     def url(self) -> str:
@@ -99,7 +100,6 @@ class _Handler(BaseHTTPRequestHandler):
             return self._reply(404, {"error": {"message": "nothing here"}})
         name = _name(body)
         self.server.asked.append(name)
-        self.server.first = self.server.first or time.monotonic()
         time.sleep(self.server.delay * (1 + int(name) % 100 / 100))
         message = {"role": "assistant", "content": f"{PREFIX}{name}."}
         prompt = sum(len(each["content"]) for each in body["messages"]) // 4
@@ -111,7 +111,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @dataclass(frozen=True)
 class Kill:
-    """One kill: seconds after the start of its run, and what was kept at that moment."""
+    """One kill: seconds after the start of its run, the phase of the run, and what was kept at that moment."""
 
     seconds: float
     phase: str
@@ -135,6 +135,7 @@ class Outcome:
         equal: files that are the same, byte for byte.
         different: files that differ.
         seconds: of the undisturbed build.
+        lengths: seconds of its phases.
     """
 
     kills: list[Kill] = field(default_factory=list)
@@ -149,6 +150,7 @@ class Outcome:
     equal: list[str] = field(default_factory=list)
     different: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    lengths: dict[str, float] = field(default_factory=dict)
 
 
 def _build(source: str, output: str, url: str, concurrency: int) -> None:
@@ -180,16 +182,45 @@ def kept_replies(output: Path) -> set[str]:
     return {reply["text"].removeprefix(PREFIX).rstrip(".") for _, reply in read_journal(path)}
 
 
-def _state(output: Path, server: ScriptedServer, chains: int) -> tuple[str, int, int]:
-    examples = output / "journal" / "examples.jsonl"
-    finished = len({key for key, _ in read_journal(examples)}) if examples.exists() else 0
-    if finished == chains and not (output / "funnel.json").exists():
-        phase = "writing"
-    elif server.asked:
-        phase = "summarizing"
-    else:
-        phase = "starting"
-    return phase, len(kept_replies(output)), finished
+def finished_examples(output: Path) -> int:
+    """How many examples are in the journal."""
+    path = output / "journal" / "examples.jsonl"
+    return len({key for key, _ in read_journal(path)}) if path.exists() else 0
+
+
+class _Watch:
+    """Tells from outside which phase a run is in; made before the run starts."""
+
+    def __init__(self, output: Path, server: ScriptedServer) -> None:
+        self._output, self._server = output, server
+        self._before = self._folders()
+
+    def _folders(self) -> list[tuple[int, int] | None]:
+        """The folders of rows, half written and whole, as one would notice that they were made anew."""
+        found: list[tuple[int, int] | None] = []
+        for name in (".data.partial", "data"):
+            try:
+                stat = (self._output / name).stat()
+                found.append((stat.st_ino, stat.st_ctime_ns))
+            except FileNotFoundError:
+                found.append(None)
+        return found
+
+    def phase(self) -> str:
+        """One of :data:`PHASES`, or ``done``."""
+        (half, whole), (half_before, whole_before) = self._folders(), self._before
+        if whole is not None and whole != whole_before:
+            return "done" if (self._output / "funnel.json").exists() else "report"
+        if half is not None and half != half_before:
+            return "rows"
+        return "summarizing" if self._server.asked else "reading"
+
+
+def next_target(hits: Counter[str], kills: int, drawn: random.Random) -> str:
+    """The phase that the next kill is for: the first two before the others, which need all summaries."""
+    share = -(-kills // len(PHASES))
+    early, late = ([phase for phase in part if hits[phase] < share] for part in (PHASES[:2], PHASES[2:]))
+    return drawn.choice(early or late or list(PHASES[2:]))
 
 
 def compare(left: Path, right: Path) -> tuple[list[str], list[str]]:
@@ -216,58 +247,59 @@ def measure(folder: Path, *, kills: int, chains: int, delay: float, concurrency:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["datasets_build.pipeline.build", "inftythink_graph.models.vllm", "transformers"])
 
-    def run(output: Path, limit: float | None, *, of_work: float | None = None) -> tuple[int | None, float]:
-        """(exit code, or None for a run that was killed; seconds).
+    def run(output: Path, phase: str = "", after: float = 0.0) -> tuple[int | None, dict[str, float], str]:
+        """(exit code, or None for a run that was killed; seconds from its start to each phase; the last phase).
 
-        Killed ``limit`` seconds after its start at the latest, and ``of_work`` seconds after its first request.
+        Killed ``after`` seconds into ``phase``, if it gets there.
         """
-        server.asked, server.first = [], None
+        server.asked = []
+        watch, reached = _Watch(output, server), dict[str, float]()
         child = context.Process(target=_build, args=(str(source), str(output), server.url, concurrency))
         begin = time.monotonic()
         child.start()
-        while child.exitcode is None and (limit is None or time.monotonic() < begin + limit):
-            if of_work is not None and server.first is not None and time.monotonic() >= server.first + of_work:
-                break
-            child.join(0.01)
-        seconds = time.monotonic() - begin
-        if child.exitcode is not None:
-            return child.exitcode, seconds
-        os.kill(child.pid or 0, signal.SIGKILL)
-        child.join()
-        return None, seconds
+        while child.exitcode is None:
+            now, seconds = watch.phase(), time.monotonic() - begin
+            reached.setdefault(now, seconds)
+            if phase in reached and seconds >= reached[phase] + after:
+                os.kill(child.pid or 0, signal.SIGKILL)
+                child.join()
+                return None, {**reached, "end": seconds}, now
+            child.join(LOOK)
+        return child.exitcode, {**reached, "end": time.monotonic() - begin}, "done"
 
-    run(folder / "warm", None)  # the fork server's imports
-    code, outcome.seconds = run(folder / "undisturbed", None)
+    run(folder / "warm")  # the fork server's imports
+    code, reached, _ = run(folder / "undisturbed")
     if code != 0:
         raise SystemExit(f"the undisturbed build ended with exit code {code}")
-    outcome.requests = len(server.asked)
-    print(f"undisturbed: {outcome.seconds:.1f} s, {outcome.requests} requests", flush=True)
-    startup = (server.first or time.monotonic()) - (time.monotonic() - outcome.seconds)
-    step = 2 * max(outcome.seconds - startup, 0.1) / kills
+    outcome.seconds, outcome.requests = reached["end"], len(server.asked)
+    stops = [reached[phase] for phase in PHASES[1:]] + [reached.get("done", outcome.seconds)]
+    outcome.lengths = {phase: stop - reached[phase] for phase, stop in zip(PHASES, stops, strict=True)}
+    print(f"undisturbed: {outcome.requests} requests, {outcome.seconds:.1f} s, {outcome.lengths}", flush=True)
+    # So that the summaries last for their share of the kills.
+    within = {**outcome.lengths, "summarizing": outcome.lengths["summarizing"] * 1.5 * len(PHASES) / kills}
 
+    hits = Counter[str]()
     while len(outcome.kills) < kills:  # a build that gets through in between is followed by another one
         outcome.builds += 1
         disturbed, sent = folder / f"disturbed-{outcome.builds}", Counter[str]()
-        done = False
-        while not done:
+        code = None
+        while code is None:
             before = kept_replies(disturbed)
-            enough, work = len(outcome.kills) == kills, drawn.uniform(0, step)
-            if enough:
-                code, seconds = run(disturbed, None)
-            elif drawn.random() < EARLY or _state(disturbed, server, chains)[2] == chains:
-                code, seconds = run(disturbed, drawn.uniform(0, 1.3 * startup))
-            else:
-                code, seconds = run(disturbed, 4 * startup + work, of_work=work)
+            target = next_target(hits, kills, drawn)
+            if len(outcome.kills) == kills or (target == "summarizing" and finished_examples(disturbed) == chains):
+                target = ""
+            code, reached, phase = run(disturbed, target, drawn.uniform(0, within.get(target, 0)))
             outcome.runs += 1
             outcome.asked += len(server.asked)
             outcome.repeated += len(before & set(server.asked))
             sent.update(server.asked)
             if code is None:
-                outcome.kills.append(Kill(round(seconds, 2), *_state(disturbed, server, chains)))
+                hits[phase] += 1
+                kept = len(kept_replies(disturbed)), finished_examples(disturbed)
+                outcome.kills.append(Kill(round(reached["end"], 2), phase, *kept))
                 print(f"kill {len(outcome.kills)}: {outcome.kills[-1]}", flush=True)
             elif code != 0:
                 raise SystemExit(f"a disturbed build ended with exit code {code}")
-            done = code == 0
         outcome.lost += sum(count - 1 for count in sent.values())
         equal, different = compare(folder / "undisturbed", disturbed)
         outcome.equal += [f"{disturbed.name}/{name}" for name in equal]
@@ -284,7 +316,8 @@ def table(outcome: Outcome) -> str:
     """The outcome as Markdown."""
     phases = Counter(kill.phase for kill in outcome.kills)
     rows = [
-        ("kills", f"{len(outcome.kills)} ({', '.join(f'{count} {phase}' for phase, count in phases.items())})"),
+        ("kills", len(outcome.kills)),
+        *((f"of them while {what}", phases[phase]) for phase, what in WORK.items()),
         ("builds that were disturbed, and their runs", f"{outcome.builds}, {outcome.runs}"),
         ("requests, undisturbed", outcome.requests),
         ("requests, disturbed", outcome.asked),
