@@ -1,7 +1,7 @@
 """Train a model by its recipe and install it where the package ships it from.
 
 Run as: ``python -m sft.bundle --config sft/recipes/bundled.yaml --to inftythink_graph/models/bundled``. A run that was
-killed goes on where it was; a run that is finished is only installed.
+killed goes on where it was; a run that is finished is only installed, and so is what ``--model`` names.
 """
 
 from __future__ import annotations
@@ -49,16 +49,17 @@ def install(source: Path, target: Path) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Train, unless that is done, and install."""
+    """Train, unless that is done, and install. Exit code 2 where there is nothing to install."""
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--config", required=True, help="the recipe")
+    parser.add_argument("--config", required=True, help="the recipe; the model's card is made of it")
     parser.add_argument("--to", type=Path, required=True, help="the folder to install the model in")
     parser.add_argument("--output-dir", type=Path, help="where to train, instead of the recipe's output_dir")
+    parser.add_argument("--model", type=Path, help="a finished model to install, instead of training one")
     args = parser.parse_args(argv)
     recipe = ["--config", args.config, *(["--output_dir", str(args.output_dir)] if args.output_dir else [])]
     data, _, config = parse(recipe)
-    final = Path(str(config.output_dir)) / "final"
-    if not final.is_dir():
+    final = args.model or Path(str(config.output_dir)) / "final"
+    if args.model is None and not final.is_dir():
         code = train_main([*recipe, "--resume"])
         if code:
             return code

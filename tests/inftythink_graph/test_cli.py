@@ -32,13 +32,14 @@ def test_json_is_one_object_on_standard_output(capsys: pytest.CaptureFixture[str
     assert result["usage"]["peak_context"] <= 256
 
 
-def test_a_smaller_eta_cuts_segments_and_they_are_summarized(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["solve", QUESTION, "--json", "--eta", "20", "--max-epochs", "30"]) == 0
+def test_a_smaller_eta_cuts_segments_and_still_answers(capsys: pytest.CaptureFixture[str]) -> None:
+    question = "What is the greatest common divisor of 84 and 36?"
+    assert main(["solve", question, "--json", "--eta", "20"]) == 0
     result = json.loads(capsys.readouterr().out)
     cut = [record for record in result["trace"] if record["kind"] == "cut"]
     assert cut
-    assert all(record["segment"] and record["summary"].startswith("The sum is ") for record in cut[:-1])
-    assert result["answer"] is not None
+    assert all(record["segment"] and record["summary"].startswith("The pair is now (") for record in cut)
+    assert (result["answer"], result["status"]) == ("12", "answered")
 
 
 def test_the_question_can_come_from_standard_input(

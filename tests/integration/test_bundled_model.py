@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,17 @@ async def test_short_chains_come_out_as_the_readme_says(family: str) -> None:
     single = await asyncio.gather(*(avanilla(twin, problem.question) for problem in problems))
     right = sum(result.answer == problem.answer for result, problem in zip(single, problems, strict=True))
     assert plausible(right, recorded("vanilla", family, deep=False))
+
+
+def test_the_questions_that_the_readme_asks_come_out_right() -> None:
+    answers = {
+        "What is the greatest common divisor of 8094 and 57?": str(math.gcd(8094, 57)),
+        "Multiply 89 by 122 by repeated addition.": str(89 * 122),
+    }
+    asked = re.findall(r'^inftythink solve "(.+?)"', (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert set(asked) == set(answers)
+    graph = create_inftythink_graph(EmbeddedChatModel(), max_epochs=100)
+    assert {question: graph.invoke({"question": question})["answer"] for question in asked} == answers
 
 
 def test_it_loads_as_any_checkpoint_does() -> None:

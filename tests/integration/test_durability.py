@@ -45,6 +45,7 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
         epochs = [update for update in graph.stream(None, CONFIG) if "reason" in update]
         assert epochs[0]["reason"]["epochs"] in (done, done + 1)
         result = graph.get_state(CONFIG).values
+    assert (result["answer"], result["status"]) == ("3000", "answered")
     whole = create_inftythink_graph(EmbeddedChatModel()).invoke({"question": QUESTION})
     assert result["epochs"] > done
     for key in ("answer", "conclusion", "status", "epochs", "summary"):

@@ -39,6 +39,7 @@ def solved() -> dict[str, list[Problem]]:
     graph = create_inftythink_graph(EmbeddedChatModel(), max_epochs=40)
     results = asyncio.run(graph.abatch([{"question": item.question} for item in flat]))
     right = {item.question for item, result in zip(flat, results, strict=True) if result["answer"] == item.answer}
+    assert len(right) >= 0.9 * len(flat)
     return {family: [item for item in items if item.question in right] for family, items in drawn.items()}
 
 
@@ -79,7 +80,7 @@ def test_the_server_holds_thinking_to_eta(chat: ChatVLLM) -> None:
     (problem,) = problems("product", 1, min_steps=12, max_steps=16)
     graph = create_inftythink_graph(chat, eta=30, keep_trace=True, max_epochs=40)
     trace = graph.invoke({"question": problem.question})["trace"]
-    assert "cut" not in {record["kind"] for record in trace}  # closed in time
+    assert {record["kind"] for record in trace} <= {"summary", "conclusion"}  # closed in time, never cut
     empty = chat.count_prompt_tokens([{"role": "user", "content": ""}])
     assert max(chat.count_prompt_tokens([{"role": "user", "content": r["segment"]}]) for r in trace) <= empty + 34
 
@@ -101,7 +102,7 @@ async def test_trajectories_run_side_by_side(chat: ChatVLLM, solved: dict[str, l
     batch = [item for items in solved.values() for item in items[:8]]
     results = await create_inftythink_graph(chat, max_epochs=40).abatch([{"question": item.question} for item in batch])
     right = [result["answer"] == item.answer for result, item in zip(results, batch, strict=True)]
-    assert sum(right) >= 0.8 * len(batch)  # sums in another order: a close call may fall the other way
+    assert sum(right) >= len(batch) - 1  # sums in another order: a close call may fall the other way
     assert len({result["epochs"] for result in results}) > 1
 
 
@@ -123,10 +124,13 @@ def test_the_prompted_protocol_ends_with_a_status(chat: ChatVLLM) -> None:
 
 def test_a_verifier_sends_a_wrong_answer_back(chat: ChatVLLM) -> None:
     (problem,) = problems("gcd", 1, min_steps=5, max_steps=8)
-    graph = create_inftythink_graph(chat, verifier=gold_verifier("-1"), max_epochs=4)
+    graph = create_inftythink_graph(chat, verifier=gold_verifier("-1"), max_epochs=4, keep_trace=True)
     result = graph.invoke({"question": problem.question})
-    assert result["status"] != "answered"
-    assert result["epochs"] > 1
+    first = next(record for record in result["trace"] if record["conclusion"])
+    assert first["answer"] == problem.answer
+    assert problem.answer in first["verdict"]
+    assert result["epochs"] > first["epoch"]
+    assert result["status"] in ("rejected", "stalled", "exhausted")
 
 
 def test_solve_against_serve_needs_no_flags(
