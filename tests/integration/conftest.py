@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from reciting_model import reciting_checkpoint
 
 from inftythink_graph.models import bundled_path
 from inftythink_graph.models.vllm import ChatVLLM
@@ -26,16 +27,15 @@ class _Servers:
         self._kind: str | None = None
         self._running: RunningServer | None = None
 
-    def get(self, kind: str, *, reasoning_parser: str | None = None, extra: tuple[str, ...] = ()) -> RunningServer:
+    def get(self, kind: str, *, model: str | None = None, reasoning_parser: str | None = None) -> RunningServer:
         if self._running is None or self._kind != kind:
             self.close()
             self._running = self._stack.enter_context(
                 running_server(
-                    self._model,
-                    name=SERVED_NAME,
+                    model or self._model,
+                    name=None if model else SERVED_NAME,
                     device="cpu",
                     reasoning_parser=reasoning_parser,
-                    extra=extra,
                     log=self._folder / f"{kind}.log",
                     startup_timeout=STARTUP_SECONDS,
                 )
@@ -73,6 +73,15 @@ def vllm_server(_servers: _Servers) -> RunningServer:
 def vllm_reasoning_server(_servers: _Servers) -> RunningServer:
     """A server that delivers reasoning in a field of its own. Tests that use it belong at the end of the session."""
     return _servers.get("reasoning", reasoning_parser="deepseek_r1")
+
+
+@pytest.fixture
+def reciting_server(_servers: _Servers, tmp_path_factory: pytest.TempPathFactory) -> RunningServer:
+    """A server of a model that says one sentence and stops: a summarizer."""
+    folder = tmp_path_factory.getbasetemp() / "reciting"
+    if not folder.is_dir():
+        reciting_checkpoint(folder)
+    return _servers.get("reciting", model=str(folder))
 
 
 @pytest.fixture
