@@ -16,6 +16,7 @@ from typing import Any
 
 import psutil
 import pytest
+from fake_vllm import KEY, running
 from rich.console import Console
 from scripted_chat import ScriptedChat
 
@@ -37,10 +38,13 @@ def cluster() -> Iterator[None]:
     from datasets_build.pipeline import ray_engine  # before ray: it turns the usage statistics off
 
     ray = ray_engine.ray
-    ray.init(
-        "local", num_cpus=WORKERS, include_dashboard=False, log_to_driver=False, logging_level="ERROR",
-        object_store_memory=1 << 27, _node_ip_address="127.0.0.1",
-    )  # fmt: skip
+    paths = [str(Path(__file__).parents[2] / "support"), os.environ.get("PYTHONPATH", "")]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))  # where workers find the scripted model
+        ray.init(
+            "local", num_cpus=WORKERS, include_dashboard=False, log_to_driver=False, logging_level="ERROR",
+            object_store_memory=1 << 27, _node_ip_address="127.0.0.1",
+        )  # fmt: skip
     assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
     yield
     assert ray.is_initialized()
@@ -140,6 +144,23 @@ def test_the_preview_needs_no_server_there_either(source: Path, tmp_path: Path) 
         build(source, tmp_path / engine, None, engine=engine, limit=6)
     assert outcome_of(tmp_path / "ray") == outcome_of(tmp_path / "local")
     assert (tmp_path / "ray" / "funnel.json").read_text().count("out") > 3
+
+
+def test_workers_ask_the_servers_themselves_with_the_build_s_key(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VLLM_API_KEY", KEY)  # here only: the workers were started without
+    asked: dict[str, list[str]] = {}
+    with running() as server:
+        for engine in ("local", "ray"):
+            server.requests.clear()
+            server.keys.clear()
+            assert build(source, tmp_path / engine, None, engine=engine, base_url=[server.url], limit=6).complete
+            asked[engine] = sorted(json.dumps(body, sort_keys=True) for body in server.sent("/v1/chat/completions"))
+            assert set(server.keys) == {f"Bearer {KEY}"}
+    assert asked["ray"] == asked["local"]
+    assert len(asked["ray"]) > 6
+    assert outcome_of(tmp_path / "ray") == outcome_of(tmp_path / "local")
 
 
 def test_engines_take_turns_in_one_folder_and_repeat_no_request(
