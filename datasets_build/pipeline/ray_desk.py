@@ -10,7 +10,7 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-__all__ = ["OWNER", "RemoteReplies", "open_desk"]
+__all__ = ["OWNER", "RemoteReplies", "enlist", "open_desk"]
 
 OWNER: ContextVar[int] = ContextVar("OWNER")
 """The number of the example that the code at hand works on."""
@@ -58,6 +58,11 @@ def open_desk(questions: int) -> Any:
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     room = 2 * questions + 100  # questions of workers that died may still wait
     return ray.remote(_Desk).options(num_cpus=0, max_concurrency=room, scheduling_strategy=here).remote()
+
+
+def enlist(desk: Any) -> None:
+    """Tell the build of this worker, so that it ends with the work that it was started for, however that ends."""
+    ray.get(desk.ask.remote("enlist", ray.get_runtime_context().current_actor))
 
 
 class RemoteReplies:

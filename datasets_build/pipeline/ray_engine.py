@@ -127,7 +127,9 @@ class RayEngine:
 
     def _summaries(self, dataset: Dataset, desk: Any) -> Dataset:
         blocks: dict[str, Any] = {"batch_size": None, "batch_format": "pyarrow", "num_cpus": _SHARE}
-        cut = dataset.map_batches(Cutter, fn_constructor_args=(self._kit,), compute=self._pool(self._workers), **blocks)
+        cut = dataset.map_batches(
+            Cutter, fn_constructor_args=(self._kit, desk), compute=self._pool(self._workers), **blocks
+        )
         size = min(self._workers, self._options.concurrency)
         each = ceil(self._options.concurrency / size)
         if self._options.summarizer_used == "extractive":
@@ -138,7 +140,7 @@ class RayEngine:
 
     def _rows(self, dataset: Dataset, desk: Any) -> Dataset:
         return dataset.map_batches(
-            RowMaker, fn_constructor_args=(self._kit,), compute=self._pool(self._workers), num_cpus=1,
+            RowMaker, fn_constructor_args=(self._kit, desk), compute=self._pool(self._workers), num_cpus=1,
             batch_size=None, batch_format="pyarrow",
         )  # fmt: skip
 

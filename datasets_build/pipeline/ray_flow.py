@@ -9,7 +9,6 @@ an empty item comes by, which nobody works on.
 from __future__ import annotations
 
 import asyncio
-import gc
 import pickle
 import queue
 import threading
@@ -80,20 +79,6 @@ class _Items(Datasource):
         return [ReadTask(read, BlockMetadata(num_rows=None, size_bytes=None, input_files=None, exec_stats=None))]
 
 
-def _without_frames(error: BaseException) -> BaseException:
-    """The error without this process's frames: they hold Ray Data's workers, which live as long as they are held.
-
-    What happened in a worker is part of its error's text.
-    """
-    found: list[BaseException | None] = [error]
-    while found:
-        each = found.pop()
-        if each is not None and each.__traceback__ is not None:
-            each.__traceback__ = None
-            found += [each.__cause__, each.__context__]
-    return error
-
-
 class _Flow:
     """One execution: a thread that answers the workers, a thread that takes Ray Data's results, and the caller's."""
 
@@ -112,6 +97,7 @@ class _Flow:
         self._tick, self._stop, self._ordered = tick, stop, ordered
         self._fed: dict[int, bytes] = {}
         self._next, self._exhausted = 0, False
+        self._workers: list[Any] = []
         self._arrived: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._ready = threading.Event()
         self._threads = [threading.Thread(target=each, daemon=True) for each in (self._serve, self._execute)]
@@ -135,7 +121,7 @@ class _Flow:
         self._cancel = task.cancel
         self._room = asyncio.Semaphore(self._limit)
         self._turn, self._over = asyncio.Lock(), asyncio.Event()
-        self._calls = {"item": self._item, **self._make_calls()}
+        self._calls = {"item": self._item, "enlist": self._enlist, **self._make_calls()}
         self._ready.set()
         try:
             async with asyncio.TaskGroup() as group:
@@ -151,6 +137,9 @@ class _Flow:
     async def _answer(self, number: int, name: str, arguments: tuple[Any, ...]) -> None:
         value = await self._calls[name](*arguments)
         await self.desk.answer.remote(number, value)
+
+    async def _enlist(self, worker: Any) -> None:
+        self._workers.append(worker)
 
     async def _item(self, number: int) -> bytes | None:
         """The item of this number; what was finished is empty, None is the end of all."""
@@ -182,7 +171,7 @@ class _Flow:
             for table in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
                 self._arrived.put(table)
         except BaseException as error:  # noqa: BLE001 - raised in the caller's thread
-            self._arrived.put(_without_frames(error))
+            self._arrived.put(error)
         else:
             self._arrived.put(_END)
 
@@ -234,7 +223,8 @@ class _Flow:
         self._threads[0].join()
         ray.kill(self.desk)
         self._threads[1].join(_PATIENCE)
-        gc.collect()  # what is left of the execution, in cycles, holds its workers too
+        for worker in self._workers:  # Ray Data lets them go when nothing refers to them, and a traceback may
+            ray.kill(worker)
 
 
 def flow(
@@ -252,7 +242,7 @@ def flow(
     Args:
         items: read in a thread, a bounded number ahead of the results.
         stages: adds the work to the data set of items; its second argument is the desk that workers ask this process
-            by. A stage maps blocks (:func:`work_through`, :func:`worked_through`).
+            by. A stage maps blocks (:func:`work_through`, :func:`worked_through`); its workers enlist at the desk.
         limit: the most items under way.
         calls: makes the calls that workers may ask for by name, on the loop that answers them.
         tick: called at least twice a second.

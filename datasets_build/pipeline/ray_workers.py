@@ -18,7 +18,7 @@ from langchain_core.exceptions import ModelError
 from datasets_build.pipeline.build import Cut, finish_example
 from datasets_build.pipeline.endpoints import Endpoints
 from datasets_build.pipeline.options import BuildOptions
-from datasets_build.pipeline.ray_desk import OWNER, RemoteReplies
+from datasets_build.pipeline.ray_desk import OWNER, RemoteReplies, enlist
 from datasets_build.pipeline.ray_flow import work_through, worked_through
 from datasets_build.pipeline.records import Failed
 from datasets_build.pipeline.rows import Rows, row_maker
@@ -85,8 +85,10 @@ class Kit:
     tokenizer: PreTrainedTokenizerBase
     summarizers: Summarizers = field(repr=False)
 
-    def unpack(self) -> Kit:
-        """Get ready, in a worker."""
+    def unpack(self, desk: Any) -> Kit:
+        """Get ready, in a worker of the build that is asked by this desk; None where there is no build."""
+        if desk is not None:
+            enlist(desk)
         os.environ["TOKENIZERS_PARALLELISM"] = "false"  # the workers are the parallelism
         if self.options.summarizer_used != "vllm":
             return self
@@ -97,8 +99,8 @@ class Kit:
 class Cutter:
     """The stage from (key, example) to (key, example, segments)."""
 
-    def __init__(self, kit: Kit) -> None:
-        self._kit = kit.unpack()
+    def __init__(self, kit: Kit, desk: Any = None) -> None:
+        self._kit = kit.unpack(desk)
 
     def __call__(self, table: pa.Table) -> pa.Table:
         """A block of examples."""
@@ -117,7 +119,7 @@ class Summarizer:
     """The stage from (key, example, segments) to :class:`Finished`; Ray Data runs many blocks at a time on its loop."""
 
     def __init__(self, kit: Kit, desk: Any) -> None:
-        kit = kit.unpack()
+        kit = kit.unpack(desk)
         count = sizer_of(kit.tokenizer).count
         self._endpoints = Endpoints(kit.summarizers.endpoints(kit.options, RemoteReplies(desk), count))
 
@@ -139,8 +141,8 @@ class Summarizer:
 class RowMaker:
     """The stage from the records of several examples to their :class:`~datasets_build.pipeline.rows.Rows`."""
 
-    def __init__(self, kit: Kit) -> None:
-        kit = kit.unpack()
+    def __init__(self, kit: Kit, desk: Any = None) -> None:
+        kit = kit.unpack(desk)
         self._make = row_maker(kit.options, kit.tokenizer)
 
     def __call__(self, table: pa.Table) -> pa.Table:
