@@ -14,9 +14,9 @@ import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from langchain_core.language_models import BaseChatModel
 
@@ -38,11 +38,16 @@ from datasets_build.segmentation.sizes import sizer_of
 from datasets_build.sources.examples import Example
 from datasets_build.sources.load import read_examples
 from datasets_build.summaries.journal import Journal
-from datasets_build.summaries.nodes import SummarizerInput
+from datasets_build.summaries.nodes import SummarizerInput, SummaryUsage
 from datasets_build.summaries.request_cache import RequestCache
 from inftythink_graph.protocol import PROTOCOL_VERSION
 
-__all__ = ["BuildResult", "build_dataset", "cut_examples", "run_all"]
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from datasets_build.pipeline.ray_engine import RayEngine
+
+__all__ = ["BuildResult", "Run", "build_dataset", "cut_examples", "finish_example", "run_all"]
 
 _LOOK_EVERY = 0.5  # seconds between two looks at the counts
 _PROBE = "Wait, let me check: 3.14 * x^2 = \\frac{a}{b}.\n\n因此我们得到 5。"
@@ -150,7 +155,27 @@ async def run_all(
         items.close()
 
 
-class _Run:
+async def finish_example(item: Cut, endpoints: Endpoints) -> tuple[Outcome, SummaryUsage | None]:
+    """Summarize one example: what came of it, and what it took.
+
+    Raises:
+        ServerUnavailableError: several examples in a row got no reply.
+    """
+    _, example, segments = item
+    if isinstance(segments, SegmentError):
+        return Failed(example.uuid, example.source, CUT, segments.reason), None
+    if isinstance(segments, Overlong):
+        return segments, None
+    asked = SummarizerInput(question=example.question, segments=[each.text for each in segments], system=example.system)
+    output = await endpoints.run(asked)
+    if output["defect"] is None:
+        return Built(example, tuple(segments), tuple(output["summaries"]), tuple(output["attempts"])), output["usage"]
+    number = int(found[1]) if (found := _SEGMENT.match(output["reason"])) else None
+    reason = DEFECTS[output["defect"]]
+    return Failed(example.uuid, example.source, reason, output["reason"], len(segments), number), output["usage"]
+
+
+class Run:
     """The examples of one run, from the source to the journal."""
 
     def __init__(self, options: BuildOptions, examples: Journal, endpoints: Endpoints, counts: BuildCounts) -> None:
@@ -178,26 +203,13 @@ class _Run:
 
     async def finish(self, item: Cut) -> None:
         """Summarize one example and keep what came of it."""
-        key, example, segments = item
-        usage = None
-        if isinstance(segments, SegmentError):
-            outcome: Outcome = Failed(example.uuid, example.source, CUT, segments.reason)
-        elif isinstance(segments, Overlong):
-            outcome = segments
-        else:
-            asked = SummarizerInput(
-                question=example.question, segments=[each.text for each in segments], system=example.system
-            )
-            output = await self.endpoints.run(asked)
-            usage = output["usage"]
-            if output["defect"] is not None:
-                reason = DEFECTS[output["defect"]]
-                number = int(found[1]) if (found := _SEGMENT.match(output["reason"])) else None
-                outcome = Failed(example.uuid, example.source, reason, output["reason"], len(segments), number)
-            else:
-                outcome = Built(example, tuple(segments), tuple(output["summaries"]), tuple(output["attempts"]))
-        self.journal.append(key, outcome.as_json())
-        self.counts.finish(failed=not isinstance(outcome, Built), usage=usage)
+        outcome, usage = await finish_example(item, self.endpoints)
+        self.keep(item[0], outcome.as_json(), failed=not isinstance(outcome, Built), usage=usage)
+
+    def keep(self, key: str, value: dict[str, Any], *, failed: bool, usage: SummaryUsage | None) -> None:
+        """Keep what came of an example."""
+        self.journal.append(key, value)
+        self.counts.finish(failed=failed, usage=usage)
 
     async def go(self, examples: Iterator[Example], view: BuildView) -> None:
         """Finish every example of the source."""
@@ -260,6 +272,17 @@ def build_dataset(
         return apart.submit(_build, options, model, view or BuildView()).result()
 
 
+def _ray(
+    options: BuildOptions, tokenizer: PreTrainedTokenizerBase, summarizers: Summarizers
+) -> AbstractContextManager[RayEngine | None]:
+    """The engine for more than one machine, where it is asked for."""
+    if options.engine == "local":
+        return nullcontext()
+    from datasets_build.pipeline.ray_engine import RayEngine
+
+    return RayEngine(options, tokenizer, summarizers)
+
+
 def _build(
     options: BuildOptions, model: BaseChatModel | Sequence[BaseChatModel] | None, view: BuildView
 ) -> BuildResult:
@@ -272,16 +295,25 @@ def _build(
     examples = read_examples(options.source_options(), counts.funnel)
     summarizers = choose_summarizers(options, model)
     counts.total_rows = known_rows(options.source_options())
-    with Journal(folder.examples) as outcomes, Journal(folder.requests) as replies:
+    with (
+        _ray(options, tokenizer, summarizers) as engine,
+        Journal(folder.examples) as outcomes,
+        Journal(folder.requests) as replies,
+    ):
         for change in folder.agree(options.as_config(), _identity(options, summarizers, tokenizer)):
             view.say(f"changed since the last run: {change}; all rows are written anew")
-        endpoints = Endpoints(summarizers.endpoints(options, RequestCache(replies), sizer_of(tokenizer).count))
-        run = _Run(options, outcomes, endpoints, counts)
+        cache = RequestCache(replies)
+        endpoints = Endpoints(summarizers.endpoints(options, cache, sizer_of(tokenizer).count))
+        run = Run(options, outcomes, endpoints, counts)
         view.start(counts)
         try:
-            asyncio.run(run.go(examples, view))
+            if engine is None:
+                asyncio.run(run.go(examples, view))
+            else:
+                engine.run(run, examples, cache, view)
         finally:
             view.stop(counts)
-        report = write_output(options, folder, run.order, outcomes, counts.funnel, summarizers, view)
+        make_rows = None if engine is None else engine.rows
+        report = write_output(options, folder, run.order, outcomes, counts.funnel, summarizers, view, make_rows)
     unanswered = report.funnel.lost("examples", DEFECTS["transport"])
     return BuildResult(report, unanswered)

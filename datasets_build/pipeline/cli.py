@@ -92,6 +92,8 @@ def parse(argv: Sequence[str]) -> BuildOptions:
 
 def _check_libraries(options: BuildOptions) -> None:
     # Now, not after days of work.
+    if options.engine == "ray" and not options.dry_run and find_spec("ray") is None:
+        raise InvalidInputError("engine 'ray' needs ray: pip install 'inftythink-graph[ray]'")
     extra = ("sklearn", "networkx") if options.summarizer_used == "extractive" else ()
     for names, package in ((_NEEDED, "data"), (extra, "preview")):
         if missing := [name for name in names if find_spec(name) is None]:

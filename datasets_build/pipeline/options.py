@@ -20,14 +20,16 @@ from inftythink_graph.errors import InvalidInputError
 from inftythink_graph.protocol import Protocol
 from inftythink_graph.recipes import check_fields, check_keys, load_recipe
 
-__all__ = ["ABOUT", "FREE", "SHAPING", "BuildOptions", "Summarizer", "read_options"]
+__all__ = ["ABOUT", "FREE", "SHAPING", "BuildOptions", "Engine", "Summarizer", "read_options"]
 
 Summarizer = Literal["extractive", "vllm", "chat_model"]
 """Who writes the summaries: sentences picked without a model (a preview), a vLLM server, or a model given in Python."""
+Engine = Literal["local", "ray"]
+"""Where the stages run: in this process and its children, or on the machines of a Ray cluster."""
 
 FREE = frozenset(
-    {"output", "limit", "streaming", "concurrency", "processes", "push_to_hub", "private", "dry_run"}
-    | {"base_url", "api_key", "timeout", "transport_tries", "backoff", "max_attempts", "retry_failed"}
+    {"output", "limit", "streaming", "engine", "ray_address", "concurrency", "processes", "push_to_hub", "private"}
+    | {"dry_run", "base_url", "api_key", "timeout", "transport_tries", "backoff", "max_attempts", "retry_failed"}
 )
 """Options that may differ from one run in an output folder to the next: no example that is finished depends on them."""
 SHAPING = frozenset({"history", "max_length", "too_long", "vanilla", "shard_rows"})
@@ -87,8 +89,10 @@ ABOUT: Mapping[str, Mapping[str, str]] = {
     "output": {
         "output": "the folder to build in; a build that was interrupted goes on there",
         "shard_rows": "rows of one parquet file",
-        "processes": "processes that cut chains and count tokens",
-        "concurrency": "examples that are summarized at a time",
+        "engine": "where the stages run: local is this machine, ray a Ray cluster or a local Ray",
+        "ray_address": "address of the Ray cluster (default: $RAY_ADDRESS, or a local Ray of its own)",
+        "processes": "processes that cut chains and count tokens; with ray, on all machines together",
+        "concurrency": "examples that are summarized at a time; with ray, on all machines together",
         "push_to_hub": "name of the data set on Hugging Face to upload the result to",
         "private": "make that data set a private one",
         "dry_run": "read and cut a sample, print funnel and expected costs, write nothing",
@@ -149,6 +153,8 @@ class BuildOptions:
 
     output: str = ""
     shard_rows: int = 20_000
+    engine: Engine = "local"
+    ray_address: str | None = None
     processes: int = 1
     concurrency: int = 64
     push_to_hub: str | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from typing import Any
 
@@ -81,6 +81,7 @@ def write_output(
     reading: Funnel,
     summarizers: Summarizers,
     view: BuildView,
+    make_rows: Callable[[Iterator[dict[str, Any]]], Generator[Rows, None, None]] | None = None,
 ) -> BuildReport:
     """Write everything, and return the report.
 
@@ -94,13 +95,14 @@ def write_output(
         reading: the funnel up to the examples.
         summarizers: for the report.
         view: told where it stands.
+        make_rows: from records to rows, in order; None makes them here, in the processes of the options.
     """
     funnel, figures = Funnel(), Figures()
     funnel.merge(reading)
     folder.file("funnel.json").unlink(missing_ok=True)
     view.say("writing rows")
     records = _built(order, outcomes, funnel, figures)
-    made = ordered_map(row_maker, (options,), records, processes=options.processes)
+    made = make_rows(records) if make_rows else ordered_map(row_maker, (options,), records, processes=options.processes)
     with (
         ShardWriter(folder.data, options.shard_rows) as data,
         ShardWriter(folder.vanilla, options.shard_rows) as whole,

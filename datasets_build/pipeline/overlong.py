@@ -61,14 +61,20 @@ class LengthCheck:
 
     Only where ``too_long`` is ``example``: where only rows are left out, the others need all summaries. Examples of one
     segment get no summary and aren't looked at.
+
+    Args:
+        options: of the build.
+        tokenizer: the target model's, for this thread's use; None loads it when it is first needed.
     """
 
-    def __init__(self, options: BuildOptions) -> None:
-        self._options = options
+    def __init__(self, options: BuildOptions, tokenizer: PreTrainedTokenizerBase | None = None) -> None:
+        self._options, self._given = options, tokenizer
 
     @cached_property
     def _tokenizer(self) -> PreTrainedTokenizerBase:
-        return load_tokenizer(self._options.tokenizer)  # one of its own: it works in another thread than the others
+        return self._given or load_tokenizer(
+            self._options.tokenizer
+        )  # one of its own: it works in another thread than the others
 
     def _has_room(self, example: Example, segments: Sequence[Segment]) -> bool:
         """Whether every row fits by far: tokens of the segment, and no more tokens than bytes for the rest."""

@@ -109,9 +109,9 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def row_maker(options: BuildOptions) -> Callable[[Any], Rows]:
-    """A function from a journal's record to :class:`Rows`, with a tokenizer of its own. For worker processes."""
-    tokenizer = load_tokenizer(options.tokenizer)
+def row_maker(options: BuildOptions, tokenizer: PreTrainedTokenizerBase | None = None) -> Callable[[Any], Rows]:
+    """A function from a journal's record to :class:`Rows`. For worker processes: None loads a tokenizer of its own."""
+    tokenizer = tokenizer or load_tokenizer(options.tokenizer)
 
     def make(value: Any) -> Rows:
         outcome = read_outcome(value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.language_models import BaseChatModel
 
@@ -13,12 +13,15 @@ from datasets_build.pipeline.options import BuildOptions
 from datasets_build.segmentation.segment import Counter
 from datasets_build.summaries.extractive import create_extractive_summarizer
 from datasets_build.summaries.prompt import SummaryPrompt, load_prompt
-from datasets_build.summaries.request_cache import RequestCache
+from datasets_build.summaries.request_cache import ReplyCache
 from datasets_build.summaries.requests import name_of
 from datasets_build.summaries.summarize import create_summarizer_graph
 from inftythink_graph.errors import InvalidInputError
 
-__all__ = ["EXTRACTS_AT_A_TIME", "Summarizers", "choose_summarizers"]
+if TYPE_CHECKING:
+    from inftythink_graph.models.vllm import ChatVLLM
+
+__all__ = ["EXTRACTS_AT_A_TIME", "Summarizers", "choose_summarizers", "connect"]
 
 EXTRACTS_AT_A_TIME = 2
 """Examples that are extracted from at a time: it is work for this process, not waiting."""
@@ -38,7 +41,7 @@ class Summarizers:
     model_name: str
     prompt: SummaryPrompt | None
 
-    def endpoints(self, options: BuildOptions, cache: RequestCache, count: Counter) -> list[Endpoint]:
+    def endpoints(self, options: BuildOptions, cache: ReplyCache, count: Counter) -> list[Endpoint]:
         """The endpoints, all with the same cache."""
         if self.prompt is None:
             return [
@@ -55,6 +58,18 @@ class Summarizers:
             )
             for name, model in self.models
         ]
+
+
+def connect(options: BuildOptions) -> tuple[tuple[str, ChatVLLM], ...]:
+    """For each server of the options its address and a model that asks it; nothing is asked yet."""
+    from inftythink_graph.models.vllm import DEFAULT_BASE_URL, ChatVLLM
+
+    more: dict[str, Any] = {"api_key": options.api_key} if options.api_key else {}
+    return tuple(
+        # Retries are the summarizer's own, with longer waits than the client's.
+        (url, ChatVLLM(base_url=url, model=options.model, timeout=options.timeout, max_retries=0, **more))
+        for url in options.base_url or [DEFAULT_BASE_URL]
+    )
 
 
 def choose_summarizers(
@@ -82,22 +97,15 @@ def choose_summarizers(
         raise InvalidInputError("summarizer 'chat_model' is for Python: build_dataset(options, model=...)")
     if used == "extractive":
         return Summarizers((), "", None)
-    from inftythink_graph.models.vllm import DEFAULT_BASE_URL, ChatVLLM
-
     prompt = load_prompt(options.prompt)
-    more: dict[str, Any] = {"api_key": options.api_key} if options.api_key else {}
-    servers = [
-        # Retries are the summarizer's own, with longer waits than the client's.
-        (url, ChatVLLM(base_url=url, model=options.model, timeout=options.timeout, max_retries=0, **more))
-        for url in options.base_url or [DEFAULT_BASE_URL]
-    ]
+    servers = connect(options)
     for _, server in servers:
         server.describe()
     names = {url: server.served_name for url, server in servers}
     if len(set(names.values())) > 1:
         listed = ", ".join(f"{name!r} at {url}" for url, name in names.items())
         raise InvalidInputError(f"the servers serve different models ({listed}): name one that all serve as model")
-    return Summarizers(tuple(servers), next(iter(names.values())), prompt)
+    return Summarizers(servers, next(iter(names.values())), prompt)
 
 
 def _one_name(models: Sequence[BaseChatModel]) -> str:

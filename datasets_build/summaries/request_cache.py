@@ -11,12 +11,12 @@ import json
 import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, Protocol
 
 from datasets_build.summaries.journal import Journal
 from inftythink_graph.protocol import Message
 
-__all__ = ["RequestCache", "request_key"]
+__all__ = ["ReplyCache", "RequestCache", "request_key"]
 
 
 def request_key(messages: Sequence[Message], *, model: str, sampling: Mapping[str, Any], prompt: str) -> str:
@@ -30,6 +30,16 @@ def request_key(messages: Sequence[Message], *, model: str, sampling: Mapping[st
     """
     whole = {"messages": list(messages), "model": model, "sampling": dict(sampling), "prompt": prompt}
     return hashlib.sha256(json.dumps(whole, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+class ReplyCache(Protocol):
+    """What the summarizer needs of a cache: :class:`RequestCache`, or something that asks one elsewhere."""
+
+    def call(self, key: str, request: Callable[[], Any]) -> tuple[Any, bool]:
+        """The reply with this key, and whether it was known; ``request`` makes it where it wasn't."""
+
+    async def acall(self, key: str, request: Callable[[], Awaitable[Any]]) -> tuple[Any, bool]:
+        """:meth:`call`, asynchronously."""
 
 
 class RequestCache:

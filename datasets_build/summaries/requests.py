@@ -14,7 +14,7 @@ from langchain_core.runnables import RunnableConfig
 from tenacity import AsyncRetrying, RetryError, Retrying, retry_if_exception, stop_after_attempt
 from tenacity.wait import wait_random_exponential
 
-from datasets_build.summaries.request_cache import RequestCache, request_key
+from datasets_build.summaries.request_cache import ReplyCache, request_key
 from datasets_build.summaries.rules import Defect
 from inftythink_graph.errors import InvalidInputError, ServerUnavailableError, one_line
 from inftythink_graph.nodes.flow import Ask, Caller, Effect, Measure, Reply
@@ -107,7 +107,7 @@ class PatientCaller(Caller):
         model: BaseChatModel,
         *,
         prompt: str,
-        cache: RequestCache | None = None,
+        cache: ReplyCache | None = None,
         name: str | None = None,
         tries: int = 8,
         backoff: float = 1.0,

@@ -33,7 +33,7 @@ from datasets_build.summaries.nodes import (
     request,
 )
 from datasets_build.summaries.prompt import SummaryPrompt, load_prompt
-from datasets_build.summaries.request_cache import RequestCache
+from datasets_build.summaries.request_cache import ReplyCache
 from datasets_build.summaries.requests import PatientCaller
 from inftythink_graph.errors import InvalidInputError
 from inftythink_graph.nodes.flow import Flow
@@ -87,7 +87,7 @@ def create_summarizer_graph(
     max_attempts: int = 4,
     reasoning_budget: int = 0,
     count: Counter | None = None,
-    cache: RequestCache | None = None,
+    cache: ReplyCache | None = None,
     model_name: str | None = None,
     transport_tries: int = 8,
     backoff: float = 1.0,
