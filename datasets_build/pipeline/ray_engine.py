@@ -10,7 +10,12 @@ import logging
 import os
 import signal
 import threading
+<<<<<<< ours
 from collections.abc import Generator, Iterator
+=======
+import warnings
+from collections.abc import Iterator
+>>>>>>> theirs
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from itertools import chain, islice
@@ -219,7 +224,10 @@ def _quiet() -> Iterator[None]:
     for handler in shown:
         handler.setLevel(logging.CRITICAL)  # errors are raised; all of it is in Ray's own log files
     try:
-        yield
+        with warnings.catch_warnings():
+            # Of a source that is smaller than the pool: nothing to be warned of.
+            warnings.filterwarnings("ignore", message="The minimum number of concurrent actors")
+            yield
     finally:
         for handler, level in zip(shown, levels, strict=True):
             handler.setLevel(level)

@@ -63,7 +63,7 @@ class Quiet(BuildView):
         self.counts = counts
         if self._limit is not None and counts.done >= self._limit:
             self._limit = None
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
 
 
 @pytest.fixture
