@@ -10,12 +10,8 @@ import logging
 import os
 import signal
 import threading
-<<<<<<< ours
-from collections.abc import Generator, Iterator
-=======
 import warnings
-from collections.abc import Iterator
->>>>>>> theirs
+from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from itertools import chain, islice
