@@ -9,7 +9,9 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -52,6 +54,7 @@ __all__ = ["RayEngine"]
 _TOGETHER = 16  # examples whose rows are made together
 _SHARE = 0.5  # of a processor, for each of a worker's two halves: cutting and summarizing
 _LOOPBACK = "127.0.0.1"
+_KNOCK = 10.0  # seconds
 
 
 class RayEngine:
@@ -105,8 +108,11 @@ class RayEngine:
             ray.init("local", _node_ip_address=_LOOPBACK, **own, **quiet)
             return
         try:
+            if address != "auto":  # ray itself would go on trying for minutes
+                host, _, port = address.rpartition(":")
+                socket.create_connection((host, int(port)), timeout=_KNOCK).close()
             ray.init(address, **quiet)
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError) as error:
             raise InvalidInputError(f"no Ray cluster at {address}: {' '.join(str(error).split())[:200]}") from error
 
     def _disconnect(self) -> None:
@@ -219,7 +225,10 @@ def _quiet() -> Iterator[None]:
     for handler in shown:
         handler.setLevel(logging.CRITICAL)  # errors are raised; all of it is in Ray's own log files
     try:
-        yield
+        with warnings.catch_warnings():
+            # Of a source that is smaller than the pool: nothing to be warned of.
+            warnings.filterwarnings("ignore", message="The minimum number of concurrent actors")
+            yield
     finally:
         for handler, level in zip(shown, levels, strict=True):
             handler.setLevel(level)
