@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import threading
 import warnings
 from collections.abc import Generator, Iterator
@@ -53,6 +54,7 @@ __all__ = ["RayEngine"]
 _TOGETHER = 16  # examples whose rows are made together
 _SHARE = 0.5  # of a processor, for each of a worker's two halves: cutting and summarizing
 _LOOPBACK = "127.0.0.1"
+_KNOCK = 10.0  # seconds
 
 
 class RayEngine:
@@ -106,8 +108,11 @@ class RayEngine:
             ray.init("local", _node_ip_address=_LOOPBACK, **own, **quiet)
             return
         try:
+            if address != "auto":  # ray itself would go on trying for minutes
+                host, _, port = address.rpartition(":")
+                socket.create_connection((host, int(port)), timeout=_KNOCK).close()
             ray.init(address, **quiet)
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError) as error:
             raise InvalidInputError(f"no Ray cluster at {address}: {' '.join(str(error).split())[:200]}") from error
 
     def _disconnect(self) -> None:

@@ -57,7 +57,8 @@ def test_a_missing_ray_is_named_with_its_extra(
     ("address", "message"),
     [
         ("ray://there:10001", "run the build on a machine of the cluster"),
-        ("127.0.0.1:1", "no Ray cluster at 127.0.0.1:1"),
+        ("127.0.0.1:1", "no Ray cluster at 127.0.0.1:1: "),
+        ("127.0.0.1", "no Ray cluster at 127.0.0.1: "),
     ],
 )
 def test_a_cluster_that_can_not_be_used_leaves_nothing_behind(
