@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Generator
 from pathlib import Path
 
@@ -22,6 +23,9 @@ for _name in (
 ):
     os.environ.setdefault(_name, "1")
 os.environ.setdefault("LANGSMITH_TRACING", "false")
+# Whatever a shell starts in the background ignores Ctrl-C, and so would all that is interrupted here.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 INTEGRATION = Path(__file__).parent / "integration"
 IN_CI = os.environ.get("CI", "").lower() not in {"", "0", "false"}
