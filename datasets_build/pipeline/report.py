@@ -141,7 +141,7 @@ class BuildReport:
             ]
         else:
             parts += ["No request to a model was made."]
-        if figures.attempts.number:
+        if paid.requests and figures.attempts.number:
             parts += [f"{_shown(figures.attempts.mean)} replies for each summary."]
         parts += ["", "## Beside the paper", "", "Yan et al. 2025, arXiv 2503.06692.", ""]
         parts += ["| | this build | paper |", "|---|---|---|"]
