@@ -58,7 +58,7 @@ def _solutions(parsed: list[Any]) -> list[Any]:
             return item
         try:
             return Union(*(part.as_set() for part in parts))
-        except (NotImplementedError, TypeError, ValueError):
+        except (NotImplementedError, TypeError, ValueError):  # sympy knows no such set: compared as it stands
             return item
 
     return [solve(item) for item in parsed]

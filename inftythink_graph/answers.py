@@ -64,7 +64,7 @@ def compare(candidate: str | None, gold: str, *, timeout: float = DEFAULT_TIMEOU
     return shared_pool().compare(decided.candidate, decided.gold, timeout)
 
 
-async def acompare(candidate: str | None, gold: str, *, timeout: float = DEFAULT_TIMEOUT) -> Comparison:  # noqa: ASYNC109 CPU time
+async def acompare(candidate: str | None, gold: str, *, timeout: float = DEFAULT_TIMEOUT) -> Comparison:  # noqa: ASYNC109 - CPU time
     """As :func:`compare`, without blocking the event loop."""
     decided = _decided(candidate, gold, timeout)
     if isinstance(decided, Comparison):
@@ -79,7 +79,7 @@ def answers_equal(candidate: str | None, gold: str, *, timeout: float = DEFAULT_
     return compare(candidate, gold, timeout=timeout) is Comparison.EQUAL
 
 
-async def aanswers_equal(candidate: str | None, gold: str, *, timeout: float = DEFAULT_TIMEOUT) -> bool:  # noqa: ASYNC109 CPU time
+async def aanswers_equal(candidate: str | None, gold: str, *, timeout: float = DEFAULT_TIMEOUT) -> bool:  # noqa: ASYNC109 - CPU time
     """As :func:`answers_equal`, without blocking the event loop."""
     return await acompare(candidate, gold, timeout=timeout) is Comparison.EQUAL
 

@@ -24,8 +24,8 @@ from datasets_build.pipeline.ray_flow import work_through, worked_through
 from datasets_build.pipeline.records import Built, Overlong
 from datasets_build.pipeline.rows import Rows, row_maker
 from datasets_build.pipeline.summarizers import Summarizers, connect
-from datasets_build.segmentation.pool import SegmentError
-from datasets_build.segmentation.segment import Segment, segment_chain
+from datasets_build.segmentation.pool import SegmentError, cutter
+from datasets_build.segmentation.segment import Segment
 from datasets_build.segmentation.sizes import sizer_of
 from datasets_build.sources.examples import Example
 from datasets_build.summaries.nodes import SummaryUsage
@@ -101,7 +101,8 @@ class Cutter:
     """The stage from (key, example) to (key, example, segments)."""
 
     def __init__(self, kit: Kit, desk: Any = None) -> None:
-        self._kit = kit.unpack(desk)
+        kit.unpack(desk)
+        self._segments = cutter(kit.options.eta, kit.options.mode, kit.tokenizer)
         self._check = LengthCheck(kit.options, kit.tokenizer)
 
     def __call__(self, table: pa.Table) -> pa.Table:
@@ -110,12 +111,8 @@ class Cutter:
         return worked_through(table, cut)
 
     def _cut(self, example: Example) -> list[Segment] | SegmentError | Overlong:
-        options = self._kit.options
-        try:
-            segments = segment_chain(example.chain, options.eta, self._kit.tokenizer, mode=options.mode)
-        except ValueError as error:
-            return SegmentError(0, str(error))
-        return self._check(example, segments) or segments
+        segments = self._segments((0, example.chain))
+        return segments if isinstance(segments, SegmentError) else self._check(example, segments) or segments
 
 
 class Summarizer:

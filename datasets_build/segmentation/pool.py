@@ -14,7 +14,7 @@ from datasets_build.segmentation.sizes import sizer_of
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["SegmentError", "segment_chains"]
+__all__ = ["SegmentError", "cutter", "segment_chains"]
 
 _PRELOAD = (__name__, "transformers.models.auto.tokenization_auto")
 
@@ -40,9 +40,11 @@ def _load(name_or_path: str) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def _cutter(
+def cutter(
     eta: int, mode: Mode, tokenizer: PreTrainedTokenizerBase
 ) -> Callable[[tuple[int, str]], list[Segment] | SegmentError]:
+    """A function from a chain and its place in the input to its segments, or to why it has none."""
+
     def cut(numbered: tuple[int, str]) -> list[Segment] | SegmentError:
         index, chain = numbered
         try:
@@ -55,7 +57,7 @@ def _cutter(
 
 def _loading_cutter(eta: int, mode: Mode, name: str) -> Callable[[tuple[int, str]], list[Segment] | SegmentError]:
     """For worker processes: the tokenizer is loaded once in each."""
-    return _cutter(eta, mode, _load(name))
+    return cutter(eta, mode, _load(name))
 
 
 def segment_chains(
@@ -84,5 +86,5 @@ def segment_chains(
     name = str(tokenizer_name_or_path)
     tokenizer = _load(name)  # also where processes load their own: an error comes at once
     if processes == 1:
-        return ordered_map(_cutter, (eta, mode, tokenizer), enumerate(chains))
+        return ordered_map(cutter, (eta, mode, tokenizer), enumerate(chains))
     return ordered_map(_loading_cutter, (eta, mode, name), enumerate(chains), processes=processes, preload=_PRELOAD)

@@ -32,10 +32,10 @@ _CLAUSE = re.compile(
     rf"[,;:][{_CLOSING}]*+[^\S\n]++(?=\S)|[，、；：]++[^\S\n]*+(?=\S)|[—–]++[^\S\n]++(?=\S)|\\\\[^\S\n]*+(?=\S)"
 )
 _BEFORE_NUMBER = frozenset(
-    "no nos fig figs eq eqs eqn eqns sec ch p pp vol ex thm def prop lem cor art ref".split()  # noqa: SIM905
+    "no nos fig figs eq eqs eqn eqns sec ch p pp vol ex thm def prop lem cor art ref".split()  # noqa: SIM905 - a list of words, without a pair of quotes each
 )
 _ABBREVIATIONS = frozenset(
-    "e.g i.e eg ie cf vs viz resp approx mr mrs ms dr prof st jr sr al w.r.t w.l.o.g".split()  # noqa: SIM905
+    "e.g i.e eg ie cf vs viz resp approx mr mrs ms dr prof st jr sr al w.r.t w.l.o.g".split()  # noqa: SIM905 - a list of words, without a pair of quotes each
 )
 _STARTERS = re.compile(
     r"(?:So|Then|Now|The|This|That|These|Those|But|And|Wait|Let|We|It|If|In|Since|Therefore|Thus|Hence|However|Next|For"

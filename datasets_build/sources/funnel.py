@@ -134,13 +134,10 @@ class Funnel:
     def table(self, *, details: bool = True) -> Table:
         """The funnel for a terminal."""
         table = Table(box=None, pad_edge=False)
-        for name, options in (
-            ("stage", {}),
-            ("", {}),
-            ("number", {"justify": "right"}),
-            ("share", {"justify": "right"}),
-        ):
-            table.add_column(name, **options)  # type: ignore[arg-type]
+        table.add_column("stage")
+        table.add_column("")
+        table.add_column("number", justify="right")
+        table.add_column("share", justify="right")
         for stage, what, number, share, found in self._lines():
             style = "bold" if what in ("in", "out") else None
             table.add_row(stage, Text(what), f"{number:,}", share, style=style)

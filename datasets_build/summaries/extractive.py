@@ -22,7 +22,7 @@ __all__ = ["create_extractive_summarizer", "extract", "rank_sentences", "split_s
 
 # After a mark that closes a sentence: Chinese needs no space after it, Latin script does, or 3.14 would be two.
 _SENTENCE_END = re.compile(r"(?<=[。！？；])|(?<=[.!?;])\s+|\n+")  # noqa: RUF001 - full-width marks are meant
-_CLAUSE_END = re.compile(r"(?<=[,:，：、])\s*|\s+")  # noqa: RUF001
+_CLAUSE_END = re.compile(r"(?<=[,:，：、])\s*|\s+")  # noqa: RUF001 - full-width marks are meant
 _TERM = r"(?u)[^\W\d_\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+|\d+|[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[=+*/^<>]"
 _RESULT = re.compile(
     r"=|\\boxed|\b(?:therefore|thus|hence|so|conclude|found|answer|total|result|means|must)\b"

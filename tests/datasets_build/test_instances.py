@@ -225,7 +225,7 @@ def test_wrong_limits_are_refused(tokenizer: PreTrainedTokenizerFast) -> None:
     with pytest.raises(InvalidInputError, match="max_length must be at least 1, got 0"):
         fitting_rows([], tokenizer, 0)
     with pytest.raises(InvalidInputError, match="too_long 'cut' is unknown; allowed: example, row"):
-        fitting_rows([], tokenizer, 9, too_long="cut")  # type: ignore[arg-type]
+        fitting_rows([], tokenizer, 9, too_long="cut")
 
 
 def test_a_tokenizer_without_an_end_is_refused() -> None:

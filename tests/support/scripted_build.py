@@ -127,7 +127,7 @@ class Summarizer(BaseChatModel):
         if "(long)" in question:
             text *= 20
         usage = {"input_tokens": 10, "output_tokens": 5, "total_tokens": 15}
-        message = AIMessage(text, usage_metadata=usage, response_metadata={"finish_reason": reason})  # type: ignore[arg-type]
+        message = AIMessage(text, usage_metadata=usage, response_metadata={"finish_reason": reason})
         return ChatResult(generations=[ChatGeneration(message=message)])
 
 

@@ -69,5 +69,5 @@ class ScriptedChat(BaseChatModel):
         text = f"Known so far: {digest}." * (20 if "(long)" in question else 1)
         reason = "length" if "(flaky)" in question and kwargs["seed"] == 0 else "stop"
         usage = {"input_tokens": 10, "output_tokens": 5, "total_tokens": 15}
-        message = AIMessage(text, usage_metadata=usage, response_metadata={"finish_reason": reason})  # type: ignore[arg-type]
+        message = AIMessage(text, usage_metadata=usage, response_metadata={"finish_reason": reason})
         return ChatResult(generations=[ChatGeneration(message=message)])

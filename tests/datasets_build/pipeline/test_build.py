@@ -128,6 +128,6 @@ def test_shards_have_a_bounded_number_of_rows_and_are_replaced_as_a_whole(tmp_pa
     assert sizes[:-1] == [4] * (len(sizes) - 1)
     assert 0 < sizes[-1] <= 4
     with pytest.raises(KeyError), ShardWriter(tmp_path / "out" / "data", 4) as writer:
-        writer.add(rows[index] if index < 9 else {}["gone"] for index in range(10))  # type: ignore[misc]
+        writer.add(rows[index] if index < 9 else {}["gone"] for index in range(10))
     assert written(tmp_path / "out" / "data") == rows
     assert not list((tmp_path / "out").glob(".*"))

@@ -255,7 +255,7 @@ def test_tokenizers_without_offsets_are_refused() -> None:
         is_fast = False
 
     with pytest.raises(ValueError, match="Slow knows no offsets; allowed: fast tokenizers"):
-        Sizer(Slow())  # type: ignore[arg-type]
+        Sizer(Slow())
 
 
 def test_text_of_special_tokens_is_counted_as_in_training(byte_level: Any) -> None:
@@ -300,7 +300,7 @@ def test_tokenizer_work_is_linear(byte_level: Any, monkeypatch: pytest.MonkeyPat
     for mode in ("greedy", "optimal"):
         for repeats in (20, 200):
             chain, given_characters = (text + " ") * repeats, 0
-            segment_chain(chain, 64, byte_level, mode=mode)  # type: ignore[arg-type]
+            segment_chain(chain, 64, byte_level, mode=mode)
             assert given_characters <= 8 * len(chain)
 
 

@@ -80,7 +80,7 @@ def test_merging_changes_the_one_and_leaves_the_other() -> None:
 )
 def test_what_is_no_funnel_is_refused(data: object) -> None:
     with pytest.raises(ValueError, match="no funnel"):
-        Funnel.from_json(data)  # type: ignore[arg-type]
+        Funnel.from_json(data)
 
 
 def test_few_details_are_kept_whatever_their_order() -> None:

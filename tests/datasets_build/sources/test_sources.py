@@ -319,7 +319,7 @@ def test_options_that_do_not_fit_fail_before_the_first_example(tmp_path: Path) -
     with pytest.raises(InvalidInputError, match="takes correct generations only"):
         SourceOptions("x", selection="all_verified", correct=False)
     with pytest.raises(InvalidInputError, match="selection 'best' is unknown"):
-        SourceOptions("x", selection="best")  # type: ignore[arg-type]
+        SourceOptions("x", selection="best")
 
 
 def test_duplicates_are_counted_and_other_rows_of_the_same_id_kept(tmp_path: Path) -> None:

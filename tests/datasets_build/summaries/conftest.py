@@ -17,7 +17,7 @@ def ran(request: pytest.FixtureRequest) -> Ran:
     def run(model: BaseChatModel, example: dict[str, Any] = EXAMPLE, **options: Any) -> dict[str, Any]:
         graph = graph_of(model, **options)
         if request.param == "sync":
-            return graph.invoke(example)  # type: ignore[no-any-return]
-        return asyncio.run(graph.ainvoke(example))  # type: ignore[no-any-return]
+            return graph.invoke(example)
+        return asyncio.run(graph.ainvoke(example))
 
     return run

@@ -28,7 +28,7 @@ def characters(texts: Sequence[str]) -> list[int]:
 def test_summaries_keep_the_limits_whatever_the_text(segments: list[str], budget: int) -> None:
     graph = create_extractive_summarizer(summary_budget=budget, count=characters)
     example = {"question": "q", "segments": segments}
-    result = graph.invoke(example)  # type: ignore[arg-type]
+    result = graph.invoke(example)
     if result["status"] == "failed":
         assert result["summaries"] == []
         assert result["defect"]
@@ -41,7 +41,7 @@ def test_summaries_keep_the_limits_whatever_the_text(segments: list[str], budget
         assert len(summary) <= budget
         assert len(summary) < len(segment)
         assert neutralize(summary) == summary
-    assert graph.invoke(example) == result  # type: ignore[arg-type]
+    assert graph.invoke(example) == result
 
 
 def test_it_takes_whole_sentences_and_the_result_is_among_them() -> None:
@@ -105,7 +105,7 @@ def test_one_segment_gets_no_summary() -> None:
 async def test_async_gives_the_same() -> None:
     graph = create_extractive_summarizer(summary_budget=30)
     example = {"question": "q", "segments": [CHAIN, "end"]}
-    assert await graph.ainvoke(example) == graph.invoke(example)  # type: ignore[arg-type]
+    assert await graph.ainvoke(example) == graph.invoke(example)
 
 
 def test_bad_input_is_named() -> None:

@@ -269,7 +269,7 @@ def test_options_and_places_that_cant_be_are_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="fsync must be"):
         Journal(tmp_path / "j", fsync=-1)
     with pytest.raises(InvalidInputError, match="'raise' or 'skip'"):
-        Journal(tmp_path / "j", on_broken="ignore")  # type: ignore[arg-type]
+        Journal(tmp_path / "j", on_broken="ignore")
     (tmp_path / "file").write_text("")
     with pytest.raises(JournalWriteError, match="can't be written"):
         Journal(tmp_path / "file" / "j.jsonl")
