@@ -12,8 +12,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from sft.final import model_card
 from sft.train import main as train_main
-from sft.train import model_card, parse
+from sft.train import parse
 
 __all__ = ["FILES", "install", "main"]
 

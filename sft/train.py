@@ -13,16 +13,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from inftythink_graph.models.base import ModelCard
 from sft.arguments import DataArguments, ModelArguments
-from sft.data import corpus, load_rows, tokenized_dataset
+from sft.checkpoints import last_complete_checkpoint
+from sft.data import load_rows, tokenized_dataset
+from sft.final import model_card
+from sft.model import load_model
 from sft.recipe import read_recipe
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
     from trl import SFTConfig
 
-__all__ = ["last_complete_checkpoint", "load_model", "main", "model_card", "parse", "train"]
+__all__ = ["main", "parse", "train"]
 
 
 def parse(argv: Sequence[str] | None = None) -> tuple[DataArguments, ModelArguments, SFTConfig]:
@@ -33,71 +34,6 @@ def parse(argv: Sequence[str] | None = None) -> tuple[DataArguments, ModelArgume
         FileNotFoundError: there is no such recipe.
     """
     return read_recipe(sys.argv[1:] if argv is None else argv)
-
-
-def load_model(
-    data: DataArguments, model: ModelArguments, config: SFTConfig
-) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """The model to train and its tokenizer: a checkpoint, or new ones."""
-    if model.model_name_or_path:
-        from transformers import AutoModelForCausalLM, AutoTokenizer
-
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(model.model_name_or_path)
-            loaded = AutoModelForCausalLM.from_pretrained(
-                model.model_name_or_path, attn_implementation=model.attn_implementation
-            )
-        except OSError as error:
-            reason = str(error).partition("\n")[0]
-            raise ValueError(f"model_name_or_path {model.model_name_or_path!r} can't be loaded: {reason}") from error
-        if tokenizer.chat_template is None:
-            raise ValueError(f"{model.model_name_or_path} has no chat template; set one on its tokenizer first")
-        return loaded, tokenizer
-    from sft.scratch import build_model, build_tokenizer
-
-    context = model.context or config.max_length
-    if not context:
-        raise ValueError("a model from scratch needs its context window: set 'context' or 'max_length'")
-    tokenizer = build_tokenizer(corpus(data), vocab_size=model.vocab_size, model_max_length=context)
-    built = build_model(
-        tokenizer,
-        hidden_size=model.hidden_size,
-        num_layers=model.num_layers,
-        num_heads=model.num_heads,
-        intermediate_size=model.intermediate_size,
-        context=context,
-        seed=config.seed,
-    )
-    return built, tokenizer
-
-
-def model_card(data: DataArguments, context: int) -> ModelCard:
-    """What the reasoner must know to use the model right; saved as ``inftythink.json`` beside the weights."""
-    if data.method == "vanilla":
-        return ModelCard(method="vanilla", context=context, temperature=data.sampling_temperature)
-    return ModelCard(
-        method="inftythink",
-        context=context,
-        eta=data.eta,
-        summary_budget=data.summary_budget,
-        history=data.history,
-        temperature=data.sampling_temperature,
-    )
-
-
-def last_complete_checkpoint(output: Path) -> str | None:
-    """The newest checkpoint in ``output`` that was written to its end; None where there is none.
-
-    A run that is killed while it saves leaves a folder without its last file, or with half of it.
-    """
-    found = [path for path in output.glob("checkpoint-*") if path.name.removeprefix("checkpoint-").isdigit()]
-    for path in sorted(found, key=lambda path: int(path.name.removeprefix("checkpoint-")), reverse=True):
-        try:
-            json.loads((path / "trainer_state.json").read_text())  # the last file of a checkpoint
-        except (OSError, ValueError):
-            continue
-        return str(path)
-    return None
 
 
 def train(data: DataArguments, model_args: ModelArguments, config: SFTConfig) -> Path:

@@ -14,11 +14,13 @@ from transformers import PreTrainedTokenizerFast
 
 from datasets_build.carries import longest_carry_run
 from datasets_build.instances import inftythink_instances, rescue_instance
+from datasets_build.row_tokens import tokenize_row
 from datasets_build.synthetic import problem
 from inftythink_graph.protocol import Protocol, parse
 from sft.arguments import DataArguments, ModelArguments
-from sft.data import corpus, load_rows, problem_rows, synthetic_problems, tokenize_row, tokenized_dataset
+from sft.data import load_rows, tokenized_dataset
 from sft.scratch import build_tokenizer
+from sft.synthetic_rows import corpus, problem_rows, synthetic_problems
 from sft.train import main
 from sft.train import parse as parse_arguments
 

@@ -10,8 +10,9 @@ import torch
 from trl import SFTTrainer
 
 from sft.data import load_rows, tokenized_dataset
+from sft.model import load_model
 from sft.recipe import read_recipe
-from sft.train import load_model, main
+from sft.train import main
 
 RECIPE = """
 dataset: synthetic

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from inftythink_graph.protocol import PROTOCOL_VERSION
-from sft.train import last_complete_checkpoint, main
+from sft.checkpoints import last_complete_checkpoint
+from sft.train import main
 
 pytestmark = pytest.mark.integration
 
