@@ -81,8 +81,12 @@ class ModelArguments:
     num_layers: int = field(default=4)
     num_heads: int = field(default=4)
     intermediate_size: int = field(default=384)
+    muon_learning_rate: float = field(
+        default=0.0, metadata={"help": "learning rate of hidden matrices by Muon; 0: everything by the recipe's optim"}
+    )
 
     def __post_init__(self) -> None:
-        check_fields(self, {"context": 0, "vocab_size": 1, "hidden_size": 1, "num_layers": 1, "num_heads": 1})
+        ones = dict.fromkeys(("vocab_size", "hidden_size", "num_layers", "num_heads"), 1)
+        check_fields(self, {**ones, "context": 0, "muon_learning_rate": 0})
         if self.hidden_size % self.num_heads:
             raise ValueError(f"hidden_size ({self.hidden_size}) must be a multiple of num_heads ({self.num_heads})")

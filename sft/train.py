@@ -58,7 +58,20 @@ def train(data: DataArguments, model_args: ModelArguments, config: SFTConfig) ->
     if checkpoint == "auto":
         checkpoint = last_complete_checkpoint(Path(config.output_dir or "."))
         print(json.dumps({"resumed_from": checkpoint}), flush=True)
-    trainer = SFTTrainer(model=model, args=config, train_dataset=rows, processing_class=tokenizer)
+    optimizer = None
+    if model_args.muon_learning_rate:
+        from sft.muon import muon_and_kwargs
+
+        optimizer = muon_and_kwargs(model_args.muon_learning_rate, config)
+    trainer = SFTTrainer(
+        model=model,
+        args=config,
+        train_dataset=rows,
+        processing_class=tokenizer,
+        optimizer_cls_and_kwargs=optimizer,
+    )
+    if optimizer and (trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled):
+        raise ValueError("muon_learning_rate needs whole matrices: one process or plain DDP, not FSDP or DeepSpeed")
     trainer.train(resume_from_checkpoint=checkpoint)
     final = Path(config.output_dir or ".") / "final"
     trainer.save_model(str(final))
