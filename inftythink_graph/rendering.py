@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from inftythink_graph.protocol import TAGS
+from inftythink_graph.protocol import TAGS, question_text
 
 __all__ = ["generation_prompt", "prompt_text", "rest_of_completion"]
 
@@ -23,14 +23,27 @@ def _shared(one: str, two: str) -> int:
     return next((i for i, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), min(len(one), len(two)))
 
 
+def _plain(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The messages with their blocks of text as plain text: most templates know no blocks."""
+    plain = []
+    for message in messages:
+        content = message["content"]
+        if not isinstance(content, str) and all(
+            isinstance(each, str) or each.get("type") == "text" for each in content
+        ):
+            content = question_text(content)
+        plain.append({**message, "content": content})
+    return plain
+
+
 def generation_prompt(turns: Sequence[Mapping[str, Any]], tokenizer: Any) -> tuple[str, str]:
     """What the chat template makes of whole turns, and what it adds to them for the model to go on from.
 
     Raises:
         jinja2.TemplateError, TypeError, ValueError: the template refuses the turns.
     """
-    asked = str(tokenizer.apply_chat_template(list(turns), add_generation_prompt=True, tokenize=False))
-    closed = str(tokenizer.apply_chat_template(list(turns), add_generation_prompt=False, tokenize=False))
+    asked = str(tokenizer.apply_chat_template(_plain(turns), add_generation_prompt=True, tokenize=False))
+    closed = str(tokenizer.apply_chat_template(_plain(turns), add_generation_prompt=False, tokenize=False))
     start = _shared(asked, closed)  # some templates end a conversation that isn't gone on with
     return asked[:start], asked[start:]
 
@@ -38,15 +51,16 @@ def generation_prompt(turns: Sequence[Mapping[str, Any]], tokenizer: Any) -> tup
 def prompt_text(messages: Sequence[Mapping[str, Any]], tokenizer: Any) -> str:
     """The prompt that the messages make, template included.
 
-    A last assistant message is a prefill: it is appended verbatim, whatever the template would make of it. Where the
-    generation prompt opens a thought by itself, a prefill stands in its place, because it opens its own.
+    Content blocks are joined by line feeds where all of them are text. A last assistant message is a prefill: it is
+    appended verbatim, whatever the template would make of it. Where the generation prompt opens a thought by itself, a
+    prefill stands in its place, because it opens its own.
 
     Raises:
         jinja2.TemplateError, TypeError, ValueError: the template refuses the messages.
     """
     prefill = str(messages[-1]["content"]) if messages and messages[-1]["role"] == "assistant" else None
     if prefill is None:
-        return str(tokenizer.apply_chat_template(list(messages), add_generation_prompt=True, tokenize=False))
+        return str(tokenizer.apply_chat_template(_plain(messages), add_generation_prompt=True, tokenize=False))
     turns = messages[:-1]
     if not prefill:  # begun with nothing: an ordinary turn
         return prompt_text(turns, tokenizer)

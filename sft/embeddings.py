@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def _matrices(model: PreTrainedModel) -> list[Any]:
     if any(matrix.numel() == 0 for matrix in found):
         raise ValueError(
             "the model's weights are partitioned (DeepSpeed ZeRO-3), so tokens can't be added while it is trained;"
-            " add them first: python -m sft.tags MODEL --to FOLDER, then train the folder"
+            " add them first: python -m sft.prepare BASE --to FOLDER --tags tokens, and train that folder"
         )
     return found
 
@@ -68,7 +68,7 @@ def start_rows(model: PreTrainedModel, rows: Mapping[int, Sequence[int]]) -> Non
                 matrix[row] = value
 
 
-def wake_rows(model: PreTrainedModel, tokens: Iterable[int]) -> list[int]:
+def wake_rows(model: PreTrainedModel, tokens: Sequence[int]) -> list[int]:
     """Start the rows among ``tokens`` that are all but zero at the mean of all rows; returns those tokens.
 
     Base models come with special tokens that they never saw. Their output rows of zeros couldn't be learned by an

@@ -2,16 +2,10 @@
 
 Each tag that the tokenizer splits becomes one token, which starts where the mean of its pieces was. The tokens aren't
 marked special: servers leave special tokens out of their replies, and the reasoner has to read the tags.
-
-Run as: ``python -m sft.tags BASE --to FOLDER`` to do it once, before training (DeepSpeed ZeRO-3 needs it so).
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
-from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from inftythink_graph.protocol import TAGS
@@ -22,7 +16,7 @@ from sft.templates import template_tokens
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-__all__ = ["add_tag_tokens", "main", "tag_ids", "trained_rows"]
+__all__ = ["add_tag_tokens", "tag_ids", "trained_rows"]
 
 
 def tag_ids(tokenizer: PreTrainedTokenizerBase) -> dict[str, int]:
@@ -31,9 +25,7 @@ def tag_ids(tokenizer: PreTrainedTokenizerBase) -> dict[str, int]:
     return {tag: vocabulary[tag] for tag in TAGS if tag in vocabulary}
 
 
-def add_tag_tokens(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, vocab_multiple: int = 1
-) -> dict[str, int]:
+def add_tag_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> dict[str, int]:
     """Make each tag a single token; those that are so already (``<think>`` in reasoning models) stay as they are.
 
     The embeddings grow where they have no spare rows. A new token's row, in the input and in the output embedding, is
@@ -42,7 +34,6 @@ def add_tag_tokens(
     Args:
         model: the model whose embeddings grow.
         tokenizer: its tokenizer.
-        vocab_multiple: the number of rows becomes a multiple of this, as tensor-parallel servers like it.
 
     Returns:
         The tags that were added and their ids.
@@ -56,7 +47,7 @@ def add_tag_tokens(
     pieces = {tag: list(tokenizer(tag, add_special_tokens=False)["input_ids"]) for tag in TAGS if tag not in known}
     tokenizer.add_tokens([AddedToken(tag, special=False, normalized=False) for tag in pieces])
     added = {tag: token for tag, token in tag_ids(tokenizer).items() if tag in pieces}
-    grow(model, len(tokenizer), vocab_multiple)
+    grow(model, len(tokenizer))
     # A tag that is a token of the base vocabulary keeps its own row.
     start_rows(model, {token: pieces[tag] for tag, token in added.items() if pieces[tag] != [token]})
     return added
@@ -76,31 +67,3 @@ def trained_rows(
     if arguments.chat_template != "keep":
         rows.update(template_tokens(tokenizer))
     return {name: sorted(rows) for name in embedding_names(model)} if rows else {}
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Write a copy of a model in which every tag is one token. Exit code 2 where that can't be done."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("model", help="checkpoint folder or Hub name")
-    parser.add_argument("--to", type=Path, required=True, help="the folder to write")
-    parser.add_argument("--vocab-multiple", type=int, default=1, help="embedding rows become a multiple of this")
-    args = parser.parse_args(argv)
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    try:
-        if args.vocab_multiple < 1:
-            raise ValueError(f"--vocab-multiple must be at least 1, got {args.vocab_multiple}")
-        tokenizer = AutoTokenizer.from_pretrained(args.model)
-        model = AutoModelForCausalLM.from_pretrained(args.model, dtype="auto")
-    except (OSError, ValueError) as error:
-        print(f"sft.tags: {str(error).partition(chr(10))[0]}", file=sys.stderr)
-        return 2
-    added = add_tag_tokens(model, tokenizer, vocab_multiple=args.vocab_multiple)
-    model.save_pretrained(args.to)
-    tokenizer.save_pretrained(args.to)
-    print(f"{len(added)} tokens added ({' '.join(added) or 'none'}); model saved in {args.to}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
