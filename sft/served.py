@@ -60,7 +60,7 @@ class _Server:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self._tokenizer = tokenizer
-        self._blocks = reads_blocks(str(tokenizer.chat_template))
+        self._blocks = reads_blocks(str(tokenizer.get_chat_template()))
 
     def __call__(self, ask: Ask) -> dict[str, Any]:
         from inftythink_graph.models._vllm_calls import Call
