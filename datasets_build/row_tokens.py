@@ -2,6 +2,7 @@
 
 The prompt is rendered by the chat template as a server renders it, and the completion's tokens are appended verbatim,
 closed by the end-of-sequence token. The template never sees the completion, so none can delete or rewrite its tags.
+Where the template opens the thought itself, the completion goes on after that, as the model does when it is asked.
 The trainer and the builder's length check share this one definition.
 """
 
@@ -9,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+
+from inftythink_graph.rendering import prompt_text, rest_of_completion
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -18,13 +21,10 @@ __all__ = ["row_length", "tokenize_row"]
 
 def _row_ids(row: Mapping[str, Any], tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
     """Token ids of the prompt and of the completion with its end."""
-    prompt: list[dict[str, Any]] = row["prompt"]
-    prefill = prompt[-1]["content"] if prompt[-1]["role"] == "assistant" else ""
-    turns = prompt[:-1] if prefill else prompt
-    # A prefill is appended after the rendered turns for the same reason as the completion: verbatim, template or not.
-    text = tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False) + prefill
+    text = prompt_text(row["prompt"], tokenizer)
+    written = rest_of_completion(text, row["completion"][-1]["content"])
     prompt_ids = tokenizer(text, add_special_tokens=False)["input_ids"]
-    completion_ids = tokenizer(row["completion"][-1]["content"], add_special_tokens=False)["input_ids"]
+    completion_ids = tokenizer(written, add_special_tokens=False)["input_ids"]
     return prompt_ids, [*completion_ids, tokenizer.eos_token_id]
 
 

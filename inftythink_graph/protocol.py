@@ -325,6 +325,9 @@ def _user(question: Content, extra: str = "") -> Message:
             blocks.append({**block, "text": neutralize(block["text"])})
         else:
             blocks.append(dict(block))
-    if extra:
+    if extra and blocks and isinstance(blocks[-1].get("text"), str) and set(blocks[-1]) == {"type", "text"}:
+        # Servers put a line feed of their own between blocks, which no training text has.
+        blocks[-1]["text"] += f"\n\n{extra}"
+    elif extra:
         blocks.append({"type": "text", "text": f"\n\n{extra}"})
     return {"role": "user", "content": blocks}

@@ -30,6 +30,9 @@ class DataArguments:
         default=None, metadata={"help": "temperature that the model's card recommends to whoever uses the model"}
     )
     history: Literal["user", "assistant"] = field(default="user", metadata={"help": "turn that holds the summary"})
+    rows_too_long: Literal["drop", "refuse"] = field(
+        default="drop", metadata={"help": "rows above max_length: leave them out and count them, or don't train"}
+    )
     synthetic_families: list[str] = field(
         default_factory=lambda: ["collatz", "gcd", "product"],
         metadata={"help": "families of problems; one that is named twice gives twice as many chains"},
@@ -75,6 +78,13 @@ class ModelArguments:
 
     model_name_or_path: str = field(default="", metadata={"help": "checkpoint folder or Hub name; empty: from scratch"})
     attn_implementation: str = field(default="sdpa", metadata={"help": "sdpa, eager, flash_attention_2"})
+    chat_template: str = field(
+        default="keep", metadata={"help": "keep, inftythink (a faithful one of this package) or a template's path"}
+    )
+    tags: Literal["auto", "text", "tokens"] = field(
+        default="auto", metadata={"help": "the tags are text or single tokens; auto: tokens in a model from scratch"}
+    )
+    vocab_multiple: int = field(default=1, metadata={"help": "embedding rows become a multiple of this"})
     context: int = field(default=0, metadata={"help": "context window of a model from scratch; 0: max_length"})
     vocab_size: int = field(default=512)
     hidden_size: int = field(default=128)
@@ -86,7 +96,7 @@ class ModelArguments:
     )
 
     def __post_init__(self) -> None:
-        ones = dict.fromkeys(("vocab_size", "hidden_size", "num_layers", "num_heads"), 1)
+        ones = dict.fromkeys(("vocab_multiple", "vocab_size", "hidden_size", "num_layers", "num_heads"), 1)
         check_fields(self, {**ones, "context": 0, "muon_learning_rate": 0})
         if self.hidden_size % self.num_heads:
             raise ValueError(f"hidden_size ({self.hidden_size}) must be a multiple of num_heads ({self.num_heads})")

@@ -12,6 +12,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from inftythink_graph.protocol import TAGS
+from sft.templates import turn_template
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -20,14 +21,8 @@ __all__ = ["CHAT_TEMPLATE", "build_model", "build_tokenizer"]
 
 _END_OF_TURN, _START_OF_TURN, _PAD = "<|im_end|>", "<|im_start|>", "<|endoftext|>"
 
-CHAT_TEMPLATE = (
-    "{%- for message in messages -%}"
-    "{{- '<|im_start|>' + message['role'] + '\\n' -}}"
-    "{%- if message['content'] is string -%}{{- message['content'] -}}"
-    "{%- else -%}{%- for block in message['content'] if block['type'] == 'text' -%}{{- block['text'] -}}{%- endfor -%}"
-    "{%- endif -%}{{- '<|im_end|>\\n' -}}"
-    "{%- endfor -%}"
-    "{%- if add_generation_prompt -%}{{- '<|im_start|>assistant\\n' -}}{%- endif -%}"
+CHAT_TEMPLATE = turn_template(
+    rf"'{_START_OF_TURN}' + message['role'] + '\n'", rf"'{_END_OF_TURN}\n'", rf"'{_START_OF_TURN}assistant\n'"
 )
 
 

@@ -18,7 +18,9 @@ from sft.checkpoints import last_complete_checkpoint
 from sft.data import load_rows, tokenized_dataset
 from sft.final import model_card
 from sft.model import load_model
+from sft.prepared import check_config, check_prepared
 from sft.recipe import read_recipe
+from sft.template_check import checked_rows
 
 if TYPE_CHECKING:
     from trl import SFTConfig
@@ -43,14 +45,14 @@ def train(data: DataArguments, model_args: ModelArguments, config: SFTConfig) ->
     """
     from trl import SFTTrainer
 
+    check_config(config)
     model, tokenizer = load_model(data, model_args, config)
-    if config.max_length is None:
-        raise ValueError("max_length must be set: rows above it are left out, never cut")
 
     def count(texts: Sequence[str]) -> list[int]:
         return [len(ids) for ids in tokenizer(list(texts), add_special_tokens=False)["input_ids"]]
 
-    rows, funnel = tokenized_dataset(load_rows(data, count), tokenizer, config.max_length)
+    found = checked_rows(load_rows(data, count), tokenizer)
+    rows, funnel = tokenized_dataset(found, tokenizer, int(config.max_length or 0), too_long=data.rows_too_long)
     print(json.dumps({"data": dict(funnel)}), flush=True)
     if config.packing:  # rows are packed with their neighbours, so neighbours must not be of one problem or family
         rows = rows.shuffle(seed=config.data_seed or config.seed)
@@ -72,6 +74,7 @@ def train(data: DataArguments, model_args: ModelArguments, config: SFTConfig) ->
     )
     if optimizer and (trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled):
         raise ValueError("muon_learning_rate needs whole matrices: one process or plain DDP, not FSDP or DeepSpeed")
+    check_prepared(trainer.train_dataset, funnel)
     trainer.train(resume_from_checkpoint=checkpoint)
     final = Path(config.output_dir or ".") / "final"
     trainer.save_model(str(final))

@@ -19,6 +19,7 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from inftythink_graph.errors import CheckpointError
+from inftythink_graph.rendering import prompt_text
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -128,9 +129,7 @@ class Engine:
 
     def encode(self, messages: Sequence[dict[str, Any]]) -> tuple[int, ...]:
         """Token ids of a prompt. A last assistant message is a prefill: it is appended verbatim, template or not."""
-        turns = list(messages)
-        prefill = turns.pop()["content"] if turns and turns[-1]["role"] == "assistant" else ""
-        text = self.tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False) + prefill
+        text = prompt_text(messages, self.tokenizer)
         return tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
     @torch.inference_mode()

@@ -303,6 +303,13 @@ def test_content_blocks_stay_blocks() -> None:
         assert image in messages[0]["content"]
 
 
+def test_a_question_in_one_block_of_text_is_asked_like_plain_text() -> None:
+    block = {"type": "text", "text": "Q"}
+    (turn,) = NATIVE.render([block], "S")
+    assert turn["content"] == [{"type": "text", "text": NATIVE.render("Q", "S")[0]["content"]}]
+    assert block == {"type": "text", "text": "Q"}, "the input is left as it was"
+
+
 @pytest.mark.parametrize("protocol", [NATIVE, AUTHORS, PROMPTED], ids=["user", "assistant", "prompted"])
 def test_a_prompt_is_as_long_as_question_and_summary_whatever_the_depth(protocol: Protocol) -> None:
     """The paper's bound: nothing of earlier segments is carried along but the summary."""
