@@ -6,12 +6,56 @@ from typing import TYPE_CHECKING
 
 from sft.arguments import DataArguments, ModelArguments
 from sft.synthetic_rows import corpus
+from sft.window import window_changes
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
     from trl import SFTConfig
 
-__all__ = ["load_model"]
+__all__ = ["checkpoint_config", "load_checkpoint", "load_model"]
+
+
+def checkpoint_config(model: ModelArguments, *, trust_remote_code: bool = False) -> PretrainedConfig:
+    """The configuration of a checkpoint, as it is before the recipe changes its window.
+
+    Raises:
+        ValueError: there is none that can be loaded.
+    """
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(
+            model.model_name_or_path, revision=model.model_revision, trust_remote_code=trust_remote_code
+        )
+    except OSError as error:
+        raise _unloadable(model, error) from error
+
+
+def load_checkpoint(model: ModelArguments, *, trust_remote_code: bool = False) -> PreTrainedModel:
+    """The weights of a checkpoint, in the window that the recipe asks for.
+
+    Raises:
+        ValueError: there is no such checkpoint, or its window can't be what the recipe asks for.
+    """
+    from transformers import AutoModelForCausalLM
+
+    changes = window_changes(checkpoint_config(model, trust_remote_code=trust_remote_code), model)
+    try:
+        return AutoModelForCausalLM.from_pretrained(
+            model.model_name_or_path,
+            revision=model.model_revision,
+            trust_remote_code=trust_remote_code,
+            attn_implementation=model.attn_implementation,
+            dtype=model.dtype,
+            **changes,
+        )
+    except OSError as error:
+        raise _unloadable(model, error) from error
+
+
+def _unloadable(model: ModelArguments, error: OSError) -> ValueError:
+    reason = str(error).partition("\n")[0]
+    return ValueError(f"model_name_or_path {model.model_name_or_path!r} can't be loaded: {reason}")
 
 
 def load_model(
@@ -19,16 +63,15 @@ def load_model(
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """The model to train and its tokenizer: a checkpoint, or new ones."""
     if model.model_name_or_path:
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers import AutoTokenizer
 
         try:
-            tokenizer = AutoTokenizer.from_pretrained(model.model_name_or_path)
-            loaded = AutoModelForCausalLM.from_pretrained(
-                model.model_name_or_path, attn_implementation=model.attn_implementation
+            tokenizer = AutoTokenizer.from_pretrained(
+                model.model_name_or_path, revision=model.model_revision, trust_remote_code=config.trust_remote_code
             )
         except OSError as error:
-            reason = str(error).partition("\n")[0]
-            raise ValueError(f"model_name_or_path {model.model_name_or_path!r} can't be loaded: {reason}") from error
+            raise _unloadable(model, error) from error
+        loaded = load_checkpoint(model, trust_remote_code=config.trust_remote_code)
         if tokenizer.chat_template is None:
             raise ValueError(f"{model.model_name_or_path} has no chat template; set one on its tokenizer first")
         return loaded, tokenizer
