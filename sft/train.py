@@ -22,8 +22,8 @@ from sft.disk import DiskFullError, full_disk_is_one_line
 from sft.final import model_card
 from sft.lora import peft_config, save_finished
 from sft.model import load_model
+from sft.once import clear_prepared, prepared_once
 from sft.preflight import preflight
-from sft.prepared import clear_prepared, prepared_once
 from sft.recipe import read_recipe
 
 if TYPE_CHECKING:
