@@ -1,4 +1,4 @@
-"""The command line: ``inftythink solve``, ``inftythink serve`` and ``inftythink build-data``.
+"""The command line: ``inftythink solve``, ``serve``, ``build-data`` and ``train``.
 
 Exit code 2 for input that can't be run.
 """
@@ -72,6 +72,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands.add_parser(
         "build-data", add_help=False, help="make training data of long chains of thought, of any data set"
     )
+    commands.add_parser("train", add_help=False, help="train a model on such data, by a recipe (--config)")
     return parser
 
 
@@ -157,6 +158,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             from datasets_build.pipeline.cli import main as build_data
 
             return build_data(arguments[1:])
+        if arguments[:1] == ["train"]:
+            from sft.train import main as train
+
+            return train(arguments[1:])
         args = build_parser().parse_args(arguments)
         return _solve(args)
     except BrokenPipeError:  # the reader of our output went away, as `head` does

@@ -26,6 +26,16 @@ class DataArguments:
     )
     eta: int = field(default=4096, metadata={"help": "most tokens of a segment"})
     summary_budget: int = field(default=512, metadata={"help": "most tokens of a summary"})
+    prompt_reserve: int = field(
+        default=64, metadata={"help": "tokens that question and chat template need at least, beside eta and summaries"}
+    )
+    global_batch_size: int = field(
+        default=0,
+        metadata={
+            "help": "rows (packed ones, with packing) of one optimizer step on all processes together; sets"
+            " gradient_accumulation_steps. 0: as gradient_accumulation_steps says"
+        },
+    )
     sampling_temperature: float | None = field(
         default=None, metadata={"help": "temperature that the model's card recommends to whoever uses the model"}
     )
@@ -58,6 +68,7 @@ class DataArguments:
         zeros = dict.fromkeys(
             ("synthetic_rows_per_chain", "synthetic_hard_rows", "synthetic_rescue_share", "sampling_temperature"), 0
         )
+        zeros |= {"prompt_reserve": 0, "global_batch_size": 0}
         check_fields(self, {**ones, **zeros}, filled=("synthetic_families",))
         if self.synthetic_rescue_share > 1:
             raise ValueError(f"synthetic_rescue_share must be at most 1, got {self.synthetic_rescue_share}")
@@ -77,6 +88,10 @@ class ModelArguments:
     """What is trained: a checkpoint, or a small model from scratch where ``model_name_or_path`` is empty."""
 
     model_name_or_path: str = field(default="", metadata={"help": "checkpoint folder or Hub name; empty: from scratch"})
+    model_revision: str = field(default="main", metadata={"help": "branch, tag or commit of a Hub checkpoint"})
+    dtype: Literal["float32", "bfloat16", "float16", "auto"] = field(
+        default="float32", metadata={"help": "type of the weights; bf16: true computes in bf16 on float32 weights too"}
+    )
     attn_implementation: str = field(default="sdpa", metadata={"help": "sdpa, eager, flash_attention_2"})
     chat_template: str = field(
         default="keep", metadata={"help": "keep, inftythink (a faithful one of this package) or a template's path"}
@@ -85,7 +100,26 @@ class ModelArguments:
         default="auto", metadata={"help": "the tags are text or single tokens; auto: tokens in a model from scratch"}
     )
     vocab_multiple: int = field(default=1, metadata={"help": "embedding rows become a multiple of this"})
-    context: int = field(default=0, metadata={"help": "context window of a model from scratch; 0: max_length"})
+    context: int = field(
+        default=0,
+        metadata={"help": "context window: of a model from scratch (0: max_length), or to reach (0: the checkpoint's)"},
+    )
+    rope_scaling: Literal["none", "linear", "dynamic", "yarn"] = field(
+        default="none", metadata={"help": "how positions are scaled to reach a wider context"}
+    )
+    rope_factor: float = field(default=0.0, metadata={"help": "factor of the scaling; 0: context / the model's own"})
+    rope_theta: float = field(default=0.0, metadata={"help": "base of the rotary positions; 0: the checkpoint's"})
+    use_peft: bool = field(default=False, metadata={"help": "train LoRA adapters, merged into the weights at the end"})
+    lora_r: int = field(default=16, metadata={"help": "rank of the adapters"})
+    lora_alpha: int = field(default=32, metadata={"help": "scale of the adapters, times 1 / lora_r"})
+    lora_dropout: float = field(default=0.05, metadata={"help": "dropout in the adapters"})
+    lora_target_modules: list[str] = field(
+        default_factory=lambda: ["all-linear"], metadata={"help": "layers with adapters; all-linear: all but the head"}
+    )
+    lora_modules_to_save: list[str] | None = field(
+        default=None, metadata={"help": "modules that are trained whole, as embed_tokens"}
+    )
+    keep_adapter: bool = field(default=True, metadata={"help": "leave the adapter in output_dir/adapter as well"})
     vocab_size: int = field(default=512)
     hidden_size: int = field(default=128)
     num_layers: int = field(default=4)
@@ -96,7 +130,8 @@ class ModelArguments:
     )
 
     def __post_init__(self) -> None:
-        ones = dict.fromkeys(("vocab_multiple", "vocab_size", "hidden_size", "num_layers", "num_heads"), 1)
-        check_fields(self, {**ones, "context": 0, "muon_learning_rate": 0})
+        ones = ("vocab_multiple", "vocab_size", "hidden_size", "num_layers", "num_heads", "lora_r", "lora_alpha")
+        zeros = ("context", "rope_factor", "rope_theta", "lora_dropout", "muon_learning_rate")
+        check_fields(self, {**dict.fromkeys(ones, 1), **dict.fromkeys(zeros, 0)}, filled=("lora_target_modules",))
         if self.hidden_size % self.num_heads:
             raise ValueError(f"hidden_size ({self.hidden_size}) must be a multiple of num_heads ({self.num_heads})")

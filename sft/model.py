@@ -10,12 +10,56 @@ from sft.synthetic_rows import corpus
 from sft.tags import add_tag_tokens
 from sft.template_check import check_template
 from sft.templates import set_template
+from sft.window import window_changes
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
     from trl import SFTConfig
 
-__all__ = ["load_model"]
+__all__ = ["checkpoint_config", "load_checkpoint", "load_model"]
+
+
+def checkpoint_config(model: ModelArguments, *, trust_remote_code: bool = False) -> PretrainedConfig:
+    """The configuration of a checkpoint, as it is before the recipe changes its window.
+
+    Raises:
+        ValueError: there is none that can be loaded.
+    """
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(
+            model.model_name_or_path, revision=model.model_revision, trust_remote_code=trust_remote_code
+        )
+    except OSError as error:
+        raise _unloadable(model, error) from error
+
+
+def load_checkpoint(model: ModelArguments, *, trust_remote_code: bool = False) -> PreTrainedModel:
+    """The weights of a checkpoint, in the window that the recipe asks for.
+
+    Raises:
+        ValueError: there is no such checkpoint, or its window can't be what the recipe asks for.
+    """
+    from transformers import AutoModelForCausalLM
+
+    changes = window_changes(checkpoint_config(model, trust_remote_code=trust_remote_code), model)
+    try:
+        return AutoModelForCausalLM.from_pretrained(
+            model.model_name_or_path,
+            revision=model.model_revision,
+            trust_remote_code=trust_remote_code,
+            attn_implementation=model.attn_implementation,
+            dtype=model.dtype,
+            **changes,
+        )
+    except OSError as error:
+        raise _unloadable(model, error) from error
+
+
+def _unloadable(model: ModelArguments, error: OSError) -> ValueError:
+    reason = str(error).partition("\n")[0]
+    return ValueError(f"model_name_or_path {model.model_name_or_path!r} can't be loaded: {reason}")
 
 
 def load_model(
@@ -26,7 +70,7 @@ def load_model(
     Raises:
         ValueError: there is no such model, or its chat template can't be trained on faithfully.
     """
-    loaded, tokenizer = _checkpoint(model) if model.model_name_or_path else _from_scratch(data, model, config)
+    loaded, tokenizer = _checkpoint(model, config) if model.model_name_or_path else _from_scratch(data, model, config)
     set_template(model.chat_template, loaded, tokenizer)
     if model.tags == "tokens":
         add_tag_tokens(loaded, tokenizer)
@@ -36,18 +80,16 @@ def load_model(
     return loaded, tokenizer
 
 
-def _checkpoint(model: ModelArguments) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+def _checkpoint(model: ModelArguments, config: SFTConfig) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(model.model_name_or_path)
-        loaded = AutoModelForCausalLM.from_pretrained(
-            model.model_name_or_path, attn_implementation=model.attn_implementation
+        tokenizer = AutoTokenizer.from_pretrained(
+            model.model_name_or_path, revision=model.model_revision, trust_remote_code=config.trust_remote_code
         )
     except OSError as error:
-        reason = str(error).partition("\n")[0]
-        raise ValueError(f"model_name_or_path {model.model_name_or_path!r} can't be loaded: {reason}") from error
-    return loaded, tokenizer
+        raise _unloadable(model, error) from error
+    return load_checkpoint(model, trust_remote_code=config.trust_remote_code), tokenizer
 
 
 def _from_scratch(

@@ -7,10 +7,13 @@ recipe's values against a field's choices.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from inftythink_graph.recipes import check_keys, load_recipe
+from inftythink_graph.errors import InvalidInputError
+from inftythink_graph.recipes import check_keys
 from sft.arguments import DataArguments, ModelArguments
+from sft.recipe_file import EXTENDS, read_recipe_file
 
 if TYPE_CHECKING:
     from trl import SFTConfig
@@ -18,6 +21,10 @@ if TYPE_CHECKING:
 __all__ = ["read_recipe"]
 
 
+_NO_GPU = (
+    "the recipe is for a GPU with bf16, and this machine has none: run it where one is, or train on the CPU with"
+    " use_cpu: true and bf16: false"
+)
 _HINT = "a key is a field of sft.arguments or of TRL's SFTConfig"
 
 
@@ -39,15 +46,26 @@ def read_recipe(arguments: Sequence[str]) -> tuple[DataArguments, ModelArguments
     kinds: Any = (DataArguments, ModelArguments, SFTConfig)
     parser = Parser(kinds, allow_abbrev=False)
     known = {action.dest for action in parser._actions} - {"help"}
+    options = {option.removeprefix("--") for option in parser._option_string_actions}
+
+    def check(keys: dict[Any, Any], path: Path) -> None:
+        check_keys(keys, known | {EXTENDS}, f"recipe {path}", _HINT)
+
     words = list(arguments)
-    for position, word in enumerate(words):
-        if word == "--config":
-            if position + 1 == len(words):
-                raise ValueError("--config needs the path of a recipe")
-            check_keys(load_recipe(words[position + 1]), known, f"recipe {words[position + 1]}", _HINT)
-        elif word.startswith("--") and word != "--help":
+    while "--config" in words:
+        position = words.index("--config")
+        if position + 1 == len(words):
+            raise ValueError("--config needs the path of a recipe")
+        parser.set_defaults_with_config(**read_recipe_file(words[position + 1], check))
+        del words[position : position + 2]
+    for word in words:
+        if word.startswith("--") and word != "--help":
             name = word.removeprefix("--").partition("=")[0]
-            options = {option.removeprefix("--") for option in parser._option_string_actions}
             check_keys([name], options, "the command line", _HINT)
-    data, model, config = parser.parse_args_and_config(words)
+    try:
+        data, model, config = parser.parse_args_into_dataclasses(args=words)
+    except ValueError as error:
+        if "use_cpu" in str(error):  # transformers' words for a recipe with bf16 on a machine without a GPU
+            raise InvalidInputError(_NO_GPU) from error
+        raise
     return data, model, config

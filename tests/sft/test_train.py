@@ -193,5 +193,5 @@ def test_wrong_columns_exit_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 
 def test_rows_that_all_exceed_the_window_exit_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     recipe, _ = _write_recipe(tmp_path, "window")
-    assert main(["--config", str(recipe), "--max_length", "20"]) == 2
+    assert main(["--config", str(recipe), "--max_length", "20", "--method", "vanilla"]) == 2
     assert "rows fits max_length = 20" in capsys.readouterr().err

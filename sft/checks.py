@@ -1,0 +1,124 @@
+"""What can be known to go wrong before anything expensive starts: one clear line instead of hours lost."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from inftythink_graph.errors import InvalidInputError
+from sft.arguments import DataArguments, ModelArguments
+
+if TYPE_CHECKING:
+    from trl import SFTConfig
+
+__all__ = ["check_hardware", "check_recipe", "longest_row", "row_limit", "warn"]
+
+_ISOLATING = ("sdpa", "eager", "flash_attention_2", "flash_attention_3", "flex_attention")
+# Both build a mask of the whole flattened micro-batch; the others know where samples begin.
+_WITH_MASK = ("sdpa", "eager")
+_PACKAGES = {"flash_attention_2": "flash_attn", "flash_attention_3": "flash_attn_interface"}
+
+
+def warn(message: str) -> None:
+    """One line on standard error, from the main process only."""
+    if os.environ.get("RANK", "0") == "0":
+        print(f"sft.train: warning: {message}", file=sys.stderr, flush=True)
+
+
+def longest_row(data: DataArguments) -> int:
+    """The least tokens that a full InftyThink row takes: question and template, summary, segment, next summary."""
+    return data.prompt_reserve + data.summary_budget + data.eta + data.summary_budget
+
+
+def row_limit(config: SFTConfig, window: int | None) -> int:
+    """The most tokens of a row that is kept: a packed row may be longer than the window, a sample in it may not."""
+    limit = int(config.max_length or 0)
+    return min(limit, window) if window else limit
+
+
+def _check_lengths(data: DataArguments, config: SFTConfig, window: int | None) -> None:
+    limit = config.max_length
+    if limit is None:
+        raise InvalidInputError("max_length must be set: rows above it are left out, never cut")
+    if data.method == "inftythink":
+        parts = (
+            f"eta {data.eta:,} + 2 x summary_budget {data.summary_budget:,} + prompt_reserve {data.prompt_reserve:,}"
+            f" = {longest_row(data):,} tokens"
+        )
+        if longest_row(data) > limit:
+            raise InvalidInputError(f"{parts} are over max_length {limit:,}: raise it, or lower eta or summary_budget")
+        if window and longest_row(data) > window:
+            raise InvalidInputError(
+                f"{parts} are over the model's window of {window:,}: lower eta or summary_budget, or widen the window"
+                " with context and rope_scaling or rope_theta"
+            )
+    # A packed row of InftyThink samples may be longer than the window: positions begin anew with every sample.
+    if window and limit > window and not (config.packing and data.method == "inftythink"):
+        raise InvalidInputError(
+            f"max_length {limit:,} is over the model's window of {window:,}: lower it, or widen the window with context"
+            " and rope_scaling or rope_theta"
+        )
+
+
+def _check_attention(model: ModelArguments, config: SFTConfig) -> None:
+    name = model.attn_implementation
+    package = _PACKAGES.get(name)
+    if package and find_spec(package) is None:
+        raise InvalidInputError(
+            f"attn_implementation: {name} needs the package {package.replace('_', '-')}, which isn't installed here;"
+            " --attn_implementation sdpa does without it"
+        )
+    if not (config.packing or config.padding_free):
+        return
+    if config.packing and config.packing_strategy == "wrapped":
+        raise InvalidInputError("packing_strategy: wrapped lets packed samples see each other and cuts them; use bfd")
+    if name not in _ISOLATING and not name.startswith("kernels-community/"):
+        raise InvalidInputError(
+            f"packing with attn_implementation: {name} would not keep packed samples apart;"
+            f" allowed: {', '.join(_ISOLATING)}"
+        )
+    rows = max(config.per_device_train_batch_size, config.per_device_eval_batch_size if config.do_eval else 0)
+    if rows > 1 and name in _WITH_MASK:
+        warn(
+            f"{rows} packed rows in one batch with {name} attention: its mask grows with the square of all their"
+            " tokens; per_device_*_batch_size: 1 and more accumulation is faster"
+        )
+
+
+def check_recipe(data: DataArguments, model: ModelArguments, config: SFTConfig, window: int | None) -> None:
+    """Check options against each other and against the model's window.
+
+    Args:
+        data: what is trained on.
+        model: what is trained.
+        config: how.
+        window: the window that the model is trained in, in tokens; None if unknown.
+
+    Raises:
+        InvalidInputError: something that can only go wrong; the message names options that help.
+    """
+    _check_lengths(data, config, window)
+    _check_attention(model, config)
+    scratch = not model.model_name_or_path
+    if scratch and (model.use_peft or model.rope_scaling != "none" or model.rope_theta or model.rope_factor):
+        raise InvalidInputError("use_peft and rope_* change a checkpoint: set model_name_or_path as well")
+    if model.use_peft and config.deepspeed_plugin is not None and config.deepspeed_plugin.zero_stage == 3:
+        raise InvalidInputError(
+            "use_peft with DeepSpeed ZeRO-3 is not supported, its adapters can't be merged here: use FSDP, or one GPU"
+        )
+
+
+def check_hardware(config: SFTConfig) -> None:
+    """Refuse a recipe for a GPU on a machine without one; transformers would train on the CPU without a word.
+
+    Raises:
+        InvalidInputError: there is no GPU, and the recipe doesn't say ``use_cpu``.
+    """
+    on_cpu = config.use_cpu or os.environ.get("ACCELERATE_USE_CPU", "false").lower() in ("1", "true", "yes")
+    if config.device.type == "cpu" and not on_cpu:
+        raise InvalidInputError(
+            "this machine has no GPU, and the recipe doesn't say use_cpu: true: run it where there is one, or set"
+            " use_cpu: true and bf16: false"
+        )

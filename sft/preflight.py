@@ -1,0 +1,78 @@
+"""All checks of a run, before a weight is loaded or a row is read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sft.arguments import DataArguments, ModelArguments
+from sft.batch import accumulation_steps
+from sft.checks import check_hardware, check_recipe
+from sft.disk import Footprint, check_output
+from sft.shapes import ModelShape, shape_of
+from sft.window import own_window, window_changes
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
+    from trl import SFTConfig
+
+__all__ = ["footprint", "preflight"]
+
+_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+
+
+def footprint(shape: ModelShape, dtype: str, config: SFTConfig) -> Footprint:
+    """What a run keeps on disk: AdamW has two numbers for every trained weight, of the weight's type."""
+    size = _BYTES.get(dtype, 2)  # auto: what the checkpoint has, 2 bytes with all that are usual
+    kept = shape.trained if shape.trained < shape.parameters else shape.parameters
+    # Adapters are float32 whatever the frozen weights are.
+    trained_size = 4 if shape.trained < shape.parameters else size
+    checkpoint = kept * trained_size + (0 if config.save_only_model else 2 * shape.trained * trained_size)
+    saves = config.save_strategy != "no"
+    return Footprint(
+        checkpoint=checkpoint if saves else 0,
+        checkpoints=(config.save_total_limit or 1) + 1 if saves else 0,
+        final=shape.parameters * size,
+    )
+
+
+def _scratch_config(model: ModelArguments) -> PretrainedConfig:
+    from transformers import Qwen2Config
+
+    return Qwen2Config(
+        vocab_size=model.vocab_size,
+        hidden_size=model.hidden_size,
+        intermediate_size=model.intermediate_size,
+        num_hidden_layers=model.num_layers,
+        num_attention_heads=model.num_heads,
+        num_key_value_heads=model.num_heads,
+        tie_word_embeddings=True,
+    )
+
+
+def preflight(data: DataArguments, model: ModelArguments, config: SFTConfig) -> int | None:
+    """Check a run and fit its accumulation to the number of processes; returns the window that it trains in.
+
+    Raises:
+        ValueError: the run can't work out; see :mod:`sft.checks`, :mod:`sft.batch`, :mod:`sft.window`,
+            :mod:`sft.disk`.
+    """
+    if data.global_batch_size:
+        processes = config.distributed_state.num_processes
+        config.gradient_accumulation_steps = accumulation_steps(
+            data.global_batch_size, processes, config.per_device_train_batch_size
+        )
+    if model.model_name_or_path:
+        from sft.model import checkpoint_config
+
+        configuration = checkpoint_config(model, trust_remote_code=config.trust_remote_code)
+        window = window_changes(configuration, model).get("max_position_embeddings") or own_window(configuration)
+    else:
+        configuration = _scratch_config(model)
+        window = model.context or config.max_length
+    check_recipe(data, model, config, window)
+    check_hardware(config)
+    if config.distributed_state.is_local_main_process:
+        space = footprint(shape_of(configuration, model), model.dtype, config)
+        check_output(Path(config.output_dir or "."), space)
+    return window

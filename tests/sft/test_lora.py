@@ -1,0 +1,103 @@
+"""LoRA end to end: adapters on a checkpoint, and a finished folder that is an ordinary model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from sft.lora import ADAPTER, merged
+from sft.train import main
+
+pytestmark = pytest.mark.integration
+
+RECIPE = """
+dataset: synthetic
+eta: 48
+summary_budget: 20
+synthetic_families: [product]
+synthetic_chains: 30
+synthetic_max_steps: 20
+hidden_size: 32
+num_layers: 2
+num_heads: 2
+intermediate_size: 48
+vocab_size: 320
+max_length: 192
+per_device_train_batch_size: 4
+max_steps: 4
+learning_rate: 1.0e-2
+bf16: false
+use_cpu: true
+gradient_checkpointing: true
+logging_steps: 1
+save_steps: 2
+report_to: none
+disable_tqdm: true
+"""
+
+
+def _train(folder: Path, name: str, *words: str) -> Path:
+    recipe = folder / "recipe.yaml"
+    recipe.write_text(RECIPE)
+    output = folder / name
+    assert main(["--config", str(recipe), "--output_dir", str(output), *words]) == 0
+    return output
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small model from scratch."""
+    return _train(tmp_path_factory.mktemp("base"), "base") / "final"
+
+
+def _logits(model: torch.nn.Module) -> torch.Tensor:
+    with torch.no_grad():
+        return model.eval()(input_ids=torch.arange(3, 40)[None]).logits
+
+
+def test_the_finished_folder_is_base_and_adapter_in_one(base: Path, tmp_path: Path) -> None:
+    from peft import PeftModel
+
+    output = _train(tmp_path, "lora", "--model_name_or_path", str(base), "--use_peft", "true", "--lora_r", "4")
+    final = output / "final"
+    assert not (final / "adapter_config.json").exists()
+    whole = _logits(AutoModelForCausalLM.from_pretrained(final))
+    before = AutoModelForCausalLM.from_pretrained(base)
+    unchanged = _logits(before)
+    adapted = _logits(PeftModel.from_pretrained(before, output / ADAPTER))
+    assert torch.allclose(whole, adapted, atol=1e-5)
+    assert not torch.allclose(whole, unchanged, atol=1e-3)
+    again = _logits(merged(AutoModelForCausalLM.from_pretrained(base), output / ADAPTER))
+    assert torch.allclose(again, whole, atol=1e-5)
+    assert AutoTokenizer.from_pretrained(final).chat_template
+    card = json.loads((final / "inftythink.json").read_text())
+    assert (card["eta"], card["context"]) == (48, 192)
+
+
+def test_a_checkpoint_holds_adapters_only_and_a_run_goes_on_from_it(base: Path, tmp_path: Path) -> None:
+    words = ["--model_name_or_path", str(base), "--use_peft", "true", "--lora_dropout", "0"]
+    output = _train(tmp_path, "lora", *words, "--keep_adapter", "false")
+    first = AutoModelForCausalLM.from_pretrained(output / "final")
+    assert not (output / ADAPTER).exists()
+    last = output / "checkpoint-4"
+    assert (last / "adapter_model.safetensors").is_file()
+    assert not (last / "model.safetensors").exists()
+    for path in last.iterdir():
+        path.unlink()
+    last.rmdir()
+    _train(tmp_path, "lora", *words, "--resume")
+    assert torch.allclose(_logits(first), _logits(AutoModelForCausalLM.from_pretrained(output / "final")), atol=1e-4)
+
+
+def test_a_wider_window_is_in_the_finished_folder(base: Path, tmp_path: Path) -> None:
+    words = ["--model_name_or_path", str(base), "--rope_scaling", "linear", "--context", "384", "--max_steps", "1"]
+    final = _train(tmp_path, "wide", *words) / "final"
+    config = json.loads((final / "config.json").read_text())
+    assert config["max_position_embeddings"] == 384
+    assert config["rope_parameters"]["rope_type"] == "linear"
+    assert config["rope_parameters"]["factor"] == 2.0
+    assert json.loads((final / "inftythink.json").read_text())["context"] == 384
