@@ -39,9 +39,7 @@ def row_limit(config: SFTConfig, window: int | None) -> int:
 
 
 def _check_lengths(data: DataArguments, config: SFTConfig, window: int | None) -> None:
-    limit = config.max_length
-    if limit is None:
-        raise InvalidInputError("max_length must be set: rows above it are left out, never cut")
+    limit = int(config.max_length or 0)
     if data.method == "inftythink":
         parts = (
             f"eta {data.eta:,} + 2 x summary_budget {data.summary_budget:,} + prompt_reserve {data.prompt_reserve:,}"
@@ -72,8 +70,6 @@ def _check_attention(model: ModelArguments, config: SFTConfig) -> None:
         )
     if not (config.packing or config.padding_free):
         return
-    if config.packing and config.packing_strategy == "wrapped":
-        raise InvalidInputError("packing_strategy: wrapped lets packed samples see each other and cuts them; use bfd")
     if name not in _ISOLATING and not name.startswith("kernels-community/"):
         raise InvalidInputError(
             f"packing with attn_implementation: {name} would not keep packed samples apart;"

@@ -63,7 +63,7 @@ def _run(folder: Path, text: str, *words: str) -> int:
         ("use_cpu: false\nbf16: true\n", "the recipe is for a GPU with bf16, and this machine has none"),
         ("attn_implementation: flash_attention_2\n", "needs the package flash-attn, which isn't installed"),
         ("packing: true\nattn_implementation: paged\n", "packing with attn_implementation: paged would not keep"),
-        ("packing: true\npacking_strategy: wrapped\n", "lets packed samples see each other"),
+        ("packing: true\npacking_strategy: wrapped\n", "lets the samples of a packed row see each other"),
         ("use_peft: true\n", "change a checkpoint: set model_name_or_path"),
         ("rope_scaling: linear\n", "change a checkpoint: set model_name_or_path"),
         (

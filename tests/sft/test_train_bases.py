@@ -22,6 +22,9 @@ from sft.train import main
 pytestmark = pytest.mark.integration
 
 SETTINGS = {
+    "eta": 9,
+    "summary_budget": 9,
+    "prompt_reserve": 9,
     "max_length": 256,
     "packing": True,
     "per_device_train_batch_size": 1,
