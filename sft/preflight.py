@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from inftythink_graph.errors import InvalidInputError
 from sft.arguments import DataArguments, ModelArguments
 from sft.batch import accumulation_steps
-from sft.checks import check_hardware, check_recipe
+from sft.checks import check_hardware, check_recipe, warn
 from sft.disk import Footprint, check_output
 from sft.shapes import ModelShape, shape_of
 from sft.window import own_window, window_changes
@@ -73,6 +74,13 @@ def preflight(data: DataArguments, model: ModelArguments, config: SFTConfig) -> 
     check_recipe(data, model, config, window)
     check_hardware(config)
     if config.distributed_state.is_local_main_process:
-        space = footprint(shape_of(configuration, model), model.dtype, config)
-        check_output(Path(config.output_dir or "."), space)
+        check_output(Path(config.output_dir or "."), _space(configuration, model, config))
     return window
+
+
+def _space(configuration: PretrainedConfig, model: ModelArguments, config: SFTConfig) -> Footprint:
+    try:
+        return footprint(shape_of(configuration, model), model.dtype, config)
+    except InvalidInputError as error:  # a model of code from the Hub
+        warn(f"{error}: whether the disk has room for its checkpoints isn't checked")
+        return Footprint(checkpoint=0, checkpoints=0, final=0)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from inftythink_graph.errors import InvalidInputError
 from sft.arguments import ModelArguments
 
 if TYPE_CHECKING:
@@ -154,12 +155,19 @@ def _adapters(model: PreTrainedModel, options: ModelArguments) -> int:
 
 
 def shape_of(config: PretrainedConfig, options: ModelArguments) -> ModelShape:
-    """The sizes of the model that a configuration describes, and what a recipe trains of it."""
-    import torch
-    from transformers import AutoModelForCausalLM
+    """The sizes of the model that a configuration describes, and what a recipe trains of it.
 
+    Raises:
+        InvalidInputError: transformers has no such language model of its own (one with code from the Hub, for example).
+    """
+    import torch
+    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING
+
+    if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
+        raise InvalidInputError(f"the size of a {config.model_type} model can't be counted without loading it")
+    # The class itself: from_config would spread the model over all processes under DeepSpeed, and wait for them.
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config)
+        model = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)](config)
     text = config.get_text_config()
     heads = int(text.num_attention_heads)
     width = int(getattr(text, "head_dim", None) or text.hidden_size // heads)

@@ -106,10 +106,11 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 def _same_weights(one: Path, other: Path) -> bool:
+    """Whether the two finished models, as transformers loads them, are one."""
     import torch
-    from safetensors.torch import load_file
+    from transformers import AutoModelForCausalLM
 
-    first, second = (load_file(path / "final" / "model.safetensors") for path in (one, other))
+    first, second = (AutoModelForCausalLM.from_pretrained(path / "final").state_dict() for path in (one, other))
     assert first.keys() == second.keys()
     return all(torch.allclose(first[name], second[name], atol=1e-4) for name in first)
 
@@ -144,6 +145,28 @@ def test_fsdp2_trains_alike_and_the_finished_model_is_whole(alone: tuple[Path, P
     assert (output / "checkpoint-4" / "pytorch_model_fsdp_0").is_dir()  # checkpoints are written in shares
     assert _losses(output) == pytest.approx(_losses(single), abs=1e-4)
     assert _same_weights(output, single)
+
+
+@pytest.mark.integration
+def test_fsdp2_merges_adapters_into_whole_weights(alone: tuple[Path, Path], tmp_path: Path) -> None:
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    recipe, single = alone
+    script = tmp_path / "fsdp.py"
+    script.write_text(FSDP_ON_CPU)
+    words = ["--config", str(recipe), "--output_dir", "run", "--model_name_or_path", str(single / "final")]
+    done = _launch(tmp_path, [str(script)], *words, "--use_peft", "true", "--lora_r", "4", config="fsdp")
+    assert done.returncode == 0, done.stderr
+    ids = torch.arange(3, 40)[None]
+    whole = AutoModelForCausalLM.from_pretrained(tmp_path / "run" / "final")
+    base = AutoModelForCausalLM.from_pretrained(single / "final")
+    with torch.no_grad():
+        before = base.eval()(ids).logits
+        adapted = PeftModel.from_pretrained(base, tmp_path / "run" / "adapter").eval()(ids).logits
+        assert torch.allclose(whole.eval()(ids).logits, adapted, atol=1e-4)
+    assert not torch.allclose(adapted, before, atol=1e-3)
 
 
 @pytest.mark.integration
