@@ -14,11 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sft.arguments import DataArguments, ModelArguments
-from sft.checkpoints import last_complete_checkpoint
-from sft.data import load_rows, tokenized_dataset
-from sft.final import model_card
+from sft.build import build_trainer
+from sft.final import model_card, save_final
+from sft.life_arguments import check_life
 from sft.model import load_model
 from sft.recipe import read_recipe
+from sft.row_cache import prepared_rows
+from sft.run_record import Run
+from sft.upload import Upload
 
 if TYPE_CHECKING:
     from trl import SFTConfig
@@ -40,30 +43,31 @@ def train(data: DataArguments, model_args: ModelArguments, config: SFTConfig) ->
     """Train and save; returns the folder with the finished model (``output_dir``/final).
 
     Resumes from the last complete checkpoint in ``output_dir`` when ``resume_from_checkpoint`` is ``"auto"``.
-    """
-    from trl import SFTTrainer
 
+    Raises:
+        ValueError: the recipe can't be run, or is not the one that the run was begun with.
+    """
+    check_life(data, config)
+    run = Run.open(data, model_args, config)
+    upload = Upload.planned(config)
     model, tokenizer = load_model(data, model_args, config)
     if config.max_length is None:
         raise ValueError("max_length must be set: rows above it are left out, never cut")
-
-    def count(texts: Sequence[str]) -> list[int]:
-        return [len(ids) for ids in tokenizer(list(texts), add_special_tokens=False)["input_ids"]]
-
-    rows, funnel = tokenized_dataset(load_rows(data, count), tokenizer, config.max_length)
-    print(json.dumps({"data": dict(funnel)}), flush=True)
-    if config.packing:  # rows are packed with their neighbours, so neighbours must not be of one problem or family
-        rows = rows.shuffle(seed=config.data_seed or config.seed)
-    checkpoint = config.resume_from_checkpoint
-    if checkpoint == "auto":
-        checkpoint = last_complete_checkpoint(Path(config.output_dir or "."))
-        print(json.dumps({"resumed_from": checkpoint}), flush=True)
-    trainer = SFTTrainer(model=model, args=config, train_dataset=rows, processing_class=tokenizer)
-    trainer.train(resume_from_checkpoint=checkpoint)
-    final = Path(config.output_dir or ".") / "final"
-    trainer.save_model(str(final))
+    with config.main_process_first(desc="preparing rows"):
+        rows, cached = prepared_rows(data, tokenizer, config.max_length, run.folder)
+    print(json.dumps({"data": dict(rows.funnel), "fingerprint": rows.fingerprint, "from_cache": cached}), flush=True)
+    run.check_rows(rows.fingerprint)
+    if config.process_index == 0:
+        run.write(rows.fingerprint)
+    if config.resume_from_checkpoint == "auto":
+        print(json.dumps({"resumed_from": run.checkpoint}), flush=True)
     context = int(getattr(model.config, "max_position_embeddings", config.max_length))
-    model_card(data, context).write(final)
+    known = {"base_model": model_args.model_name_or_path, "data_fingerprint": rows.fingerprint}
+    card = model_card(data, context, tokenizer=tokenizer, **known)
+    trainer = build_trainer(model, tokenizer, rows, data, config, card)
+    trainer.train(resume_from_checkpoint=run.checkpoint)
+    final = save_final(trainer, data, model_args, config, card, dict(rows.funnel))
+    upload.send(final)
     return final
 
 

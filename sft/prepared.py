@@ -1,0 +1,164 @@
+"""The rows of a run, tokenized: those that are trained on, those that are held out, and what they are known by."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from sft.arguments import DataArguments
+from sft.data import load_rows
+from sft.held_out import KINDS, HeldOutProblem, Problems, is_held_out, row_kind, synthetic_eval_rows
+from sft.row_batches import tokenize_rows
+from sft.row_table import RowTable, fingerprint
+from sft.token_counts import TokenCounts
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from transformers import PreTrainedTokenizerBase
+
+__all__ = ["Prepared", "Sources", "first_rows_fit", "prepare"]
+
+_SAMPLE = 32  # rows
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a run trains on and is judged by.
+
+    Attributes:
+        train: token ids and labels of the training rows.
+        held_out: the same of the held-out rows, with their kind (an index of :data:`~sft.held_out.KINDS`); None where
+            nothing is held out.
+        problems: the problems behind the held-out rows.
+        funnel: how many rows and tokens there are, and what was left out.
+        fingerprint: of the training rows.
+    """
+
+    train: Dataset
+    held_out: Dataset | None
+    problems: tuple[HeldOutProblem, ...]
+    funnel: Counter[str]
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where the rows come from.
+
+    Attributes:
+        rows: the rows that are trained on, or split by ``eval_share``.
+        held_out: rows that are held out; None where there are none of their own.
+        identity: what tells these sources from others; None where nothing does.
+    """
+
+    rows: Iterable[dict[str, Any]]
+    held_out: Iterable[dict[str, Any]] | None
+    identity: str | None
+
+    @classmethod
+    def open(cls, args: DataArguments, tokenizer: PreTrainedTokenizerBase) -> Sources:
+        """The sources that a recipe names.
+
+        Raises:
+            ValueError: as :func:`~sft.data.load_rows`; or ``eval_share`` without the column ``uuid``.
+        """
+        count = TokenCounts(tokenizer)
+        rows = load_rows(args, count)
+        held: Iterable[dict[str, Any]] | None = None
+        if args.eval_dataset:
+            held = load_rows(replace(args, dataset=args.eval_dataset, dataset_split=args.eval_dataset_split), count)
+        elif args.synthetic_eval_chains:
+            held = synthetic_eval_rows(args, count)
+        columns = getattr(rows, "column_names", None)
+        if args.eval_share and columns is not None and "uuid" not in columns:
+            raise ValueError(
+                f"eval_share holds out examples by their uuid, and data set {args.dataset} has no column 'uuid';"
+                f" it has {columns}. Give held-out rows as eval_dataset instead"
+            )
+        marks = ["synthetic" if columns is None else getattr(rows, "_fingerprint", None)]
+        if args.eval_dataset:
+            marks.append(getattr(held, "_fingerprint", None))
+        known = [mark for mark in marks if mark]
+        return cls(rows, held, "+".join(known) if len(known) == len(marks) else None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A row, its token ids, whether it is held out, and whether it fits."""
+
+    row: Mapping[str, Any]
+    item: dict[str, list[int]]
+    held_out: bool
+    fits: bool
+
+
+def _judged(
+    args: DataArguments, sources: Sources, tokenizer: PreTrainedTokenizerBase, max_length: int
+) -> Iterator[_Judged]:
+    share = args.eval_share
+    for row, item in tokenize_rows(sources.rows, tokenizer):
+        out = bool(share) and is_held_out(str(row["uuid"]), share)
+        yield _Judged(row, item, out, len(item["input_ids"]) <= max_length)
+    for row, item in tokenize_rows(sources.held_out or (), tokenizer):
+        yield _Judged(row, item, True, len(item["input_ids"]) <= max_length)
+
+
+def prepare(args: DataArguments, sources: Sources, tokenizer: PreTrainedTokenizerBase, max_length: int) -> Prepared:
+    """Tokenize the rows for ``SFTTrainer`` and count what happened to them.
+
+    Rows above ``max_length`` are left out whole, never cut: a cut row would lose its summary and its end.
+
+    Raises:
+        ValueError: no row is left to train on or to evaluate, or an example of ``eval_dataset`` is trained on.
+    """
+    from tqdm.auto import tqdm
+
+    funnel: Counter[str] = Counter()
+    train, held, problems = RowTable(), RowTable(kinds=KINDS), Problems()
+    trained: set[str] = set()
+    judged = _judged(args, sources, tokenizer, max_length)
+    for each in tqdm(judged, desc="preparing rows", unit="", disable=None):  # None: silent where nobody watches
+        name, uuid = "held-out rows" if each.held_out else "rows", str(each.row.get("uuid") or "")
+        if not each.fits:
+            funnel[f"{name} too long"] += 1
+        elif each.held_out:
+            if uuid in trained:
+                raise ValueError(f"example {uuid!r} of eval_dataset {args.eval_dataset} is trained on as well")
+            funnel[name] += 1
+            held.add(each.item, row_kind(each.row))
+            problems.add(each.row)
+        else:
+            if args.eval_dataset and uuid:
+                trained.add(uuid)
+            funnel[name] += 1
+            funnel["tokens"] += len(each.item["input_ids"])
+            funnel["completion tokens"] += len(each.item["labels"]) - each.item["labels"].count(-100)
+            train.add(each.item)
+    if not len(train):
+        raise ValueError(f"none of {funnel['rows too long']} rows fits max_length = {max_length}")
+    if args.holds_out and not len(held):
+        long = funnel["held-out rows too long"]
+        raise ValueError(f"no row is held out to evaluate on ({long} exceed max_length = {max_length}); hold out more")
+    rows = train.dataset()
+    found = tuple(problems.found())
+    return Prepared(rows, held.dataset() if len(held) else None, found, funnel, fingerprint(rows))
+
+
+def first_rows_fit(
+    kept: Prepared, args: DataArguments, sources: Sources, tokenizer: PreTrainedTokenizerBase, max_length: int
+) -> bool:
+    """Whether the first rows, prepared anew, are the first of the kept ones: so the code that made them is the same."""
+    places = [0, 0]
+    for each in islice(_judged(args, sources, tokenizer, max_length), _SAMPLE):
+        rows, place = kept.held_out if each.held_out else kept.train, places[each.held_out]
+        if not each.fits:
+            continue
+        if rows is None or place >= len(rows) or rows[place]["input_ids"] != each.item["input_ids"]:
+            return False
+        if rows[place]["labels"] != each.item["labels"]:
+            return False
+        places[each.held_out] += 1
+    return True
