@@ -98,8 +98,7 @@ def _shares(axes: Any, history: Sequence[Mapping[str, Any]]) -> None:
 def _rate(axes: Any, history: Sequence[Mapping[str, Any]]) -> None:
     _plot(axes, curve(history, "learning_rate"), _GOLD, marker="")
     axes.set_ylim(bottom=0)
-    axes.ticklabel_format(axis="y", style="sci", scilimits=(-2, 2), useMathText=True)
-    axes.yaxis.get_offset_text().set_fontsize(8)
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.1e}" if value else "0")
     _panel(axes, "learning rate")
 
 
@@ -120,6 +119,7 @@ def draw(history: Sequence[Mapping[str, Any]], title: str = "") -> Any:
         ValueError: the log has neither losses nor evaluations.
     """
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     panels = [_losses] if curve(history, "loss") or curve(history, "eval_loss") else []
     if not panels:
@@ -138,9 +138,11 @@ def draw(history: Sequence[Mapping[str, Any]], title: str = "") -> Any:
     for axes in places[max(len(panels) - columns, 0) : len(panels)]:
         axes.tick_params(labelbottom=True)
         axes.set_xlabel("step", fontsize=9, color="#555555")
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         axes.xaxis.set_major_formatter("{x:,.0f}")
     if title:
-        figure.suptitle(title, fontsize=12, x=0.01, ha="left", color="#222222")
+        figure.suptitle(title, fontsize=12, x=0.012, ha="left", color="#222222")
+        figure.get_layout_engine().set(h_pad=0.1, w_pad=0.08)
     return figure
 
 

@@ -35,6 +35,7 @@ class Upload:
         """
         if not config.push_to_hub:
             return cls()
+        from httpx2 import HTTPError
         from huggingface_hub import HfApi
 
         config.push_to_hub = False
@@ -43,7 +44,7 @@ class Upload:
             return cls()
         try:
             made = HfApi(token=config.hub_token).create_repo(name, private=config.hub_private_repo, exist_ok=True)
-        except (OSError, ValueError) as error:  # the hub's own errors and requests' are OSErrors
+        except (OSError, ValueError, HTTPError) as error:
             raise ValueError(
                 f"push_to_hub: {name} can't be written on the hub: {one_line(error, 200)}. Log in with 'hf auth login',"
                 " or leave push_to_hub out and send the final folder later"
@@ -54,13 +55,14 @@ class Upload:
         """Send the finished folder. What can't be sent is said, and stays where it is."""
         if not self.repository:
             return
+        from httpx2 import HTTPError
         from huggingface_hub import HfApi
 
         try:
             done: Any = HfApi(token=self.token).upload_folder(
                 repo_id=self.repository, folder_path=folder, ignore_patterns=["training_args.bin"]
             )
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, HTTPError) as error:
             print(
                 f"sft.train: {folder} could not be sent to {self.repository}: {one_line(error, 200)}."
                 f" Send it with: hf upload {self.repository} {folder}",
