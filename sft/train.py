@@ -64,6 +64,7 @@ def train(data: DataArguments, model_args: ModelArguments, config: SFTConfig) ->
     context = int(getattr(model.config, "max_position_embeddings", config.max_length))
     known = {"base_model": model_args.model_name_or_path, "data_fingerprint": rows.fingerprint}
     card = model_card(data, context, tokenizer=tokenizer, **known)
+    config.eval_on_start = config.eval_on_start and run.checkpoint is None
     trainer = build_trainer(model, tokenizer, rows, data, config, card)
     trainer.train(resume_from_checkpoint=run.checkpoint)
     final = save_final(trainer, data, model_args, config, card, dict(rows.funnel))

@@ -107,6 +107,13 @@ class RunTrainer(SFTTrainer):
             self._stretch = _Stretch()
         super().log(logs, start_time)
 
+    def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
+        if self.state.global_step >= self.state.max_steps:
+            # Killed after its last step, before the model was saved: resumed, the Trainer would take one step more.
+            self.control.should_training_stop = True
+            return
+        super()._run_epoch(*args, **kwargs)
+
     def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
         # Between two logs losses are summed up in memory: kept, so that a resumed run logs what the whole one would.
         self.state.stateful_callbacks[_COUNTERS] = {

@@ -27,9 +27,9 @@ RUN: dict[str, Any] = {
     "save_total_limit": 2,
     "eval_strategy": "steps",
     "eval_steps": 4,
-    "synthetic_eval_chains": 4,
+    "synthetic_eval_chains": 8,
     "generation_problems": 2,
-    "generation_max_epochs": 2,
+    "generation_max_epochs": 4,
 }
 FIGURES = ("loss", "grad_norm", "mean_token_accuracy", "num_tokens", "eval_loss", "eval_generation_epochs")
 
