@@ -179,7 +179,8 @@ def _report(results: dict[str, dict[str, list[dict[str, Any]]]], errors: dict[st
             grown = max(run["training_mib"] for run in runs)
             lines.append(
                 f"| {name} | {span['mean']:.0f}, {span['least']} to {span['most']} | {way} |"
-                f" {statistics.median(speeds):,.0f}, {speeds[0]:,.0f} to {speeds[-1]:,.0f} | {peak:,.0f} ({grown:,.0f}) |"
+                f" {statistics.median(speeds):,.0f}, {speeds[0]:,.0f} to {speeds[-1]:,.0f} |"
+                f" {peak:,.0f} ({grown:,.0f}) |"
             )
         speed = [statistics.median(run["tokens_per_second"] for run in ways[way]) for way in WAYS]
         lines.append(f"| {name} | | packed / padded | {speed[1] / speed[0]:.2f} | |")

@@ -86,7 +86,7 @@ def solve(
         config={"max_concurrency": len(problems)},
         return_exceptions=True,
     )
-    solved = []
+    solved: list[Solved] = []
     for result, problem in zip(results, problems, strict=True):
         if isinstance(result, InvalidInputError):  # its prompt leaves no room in the window
             if not any(each.epochs == 0 for each in solved):

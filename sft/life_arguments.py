@@ -87,9 +87,7 @@ def check_life(data: LifeArguments, config: SFTConfig) -> None:
     """
     evaluates = str(getattr(config.eval_strategy, "value", config.eval_strategy)) != "no"
     if evaluates and not data.holds_out:
-        raise ValueError(
-            "eval_strategy needs held-out rows: set eval_share or eval_dataset, or synthetic_eval_chains"
-        )
+        raise ValueError("eval_strategy needs held-out rows: set eval_share or eval_dataset, or synthetic_eval_chains")
     if data.holds_out and not evaluates:
         raise ValueError("held-out rows are never evaluated with eval_strategy 'no': set it to 'steps' or 'epoch'")
     if config.eval_packing:

@@ -98,7 +98,8 @@ def _shares(axes: Any, history: Sequence[Mapping[str, Any]]) -> None:
 def _rate(axes: Any, history: Sequence[Mapping[str, Any]]) -> None:
     _plot(axes, curve(history, "learning_rate"), _GOLD, marker="")
     axes.set_ylim(bottom=0)
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.1e}" if value else "0")
+    axes.locator_params(axis="y", nbins=5)
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.3g}")
     _panel(axes, "learning rate")
 
 
@@ -119,6 +120,7 @@ def draw(history: Sequence[Mapping[str, Any]], title: str = "") -> Any:
         ValueError: the log has neither losses nor evaluations.
     """
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
     from matplotlib.ticker import MaxNLocator
 
     panels = [_losses] if curve(history, "loss") or curve(history, "eval_loss") else []
@@ -129,7 +131,8 @@ def draw(history: Sequence[Mapping[str, Any]], title: str = "") -> Any:
     panels += [_speed] if curve(history, "tokens_per_second") else []
     columns = 1 if len(panels) == 1 else 2
     rows = -(-len(panels) // columns)
-    figure = Figure(figsize=(5.2 * columns, 3.1 * rows + 0.4), layout="constrained", facecolor="white")
+    layout = ConstrainedLayoutEngine(h_pad=0.1, w_pad=0.08)
+    figure = Figure(figsize=(5.2 * columns, 3.1 * rows + 0.4), layout=layout, facecolor="white")
     places = figure.subplots(rows, columns, squeeze=False, sharex=True).flatten()
     for axes, panel in zip(places, panels, strict=False):
         panel(axes, history)
@@ -142,7 +145,6 @@ def draw(history: Sequence[Mapping[str, Any]], title: str = "") -> Any:
         axes.xaxis.set_major_formatter("{x:,.0f}")
     if title:
         figure.suptitle(title, fontsize=12, x=0.012, ha="left", color="#222222")
-        figure.get_layout_engine().set(h_pad=0.1, w_pad=0.08)
     return figure
 
 

@@ -20,6 +20,8 @@ from sft.prepared import Prepared, Sources, prepare
 from sft.recipe import read_recipe
 from sft.trainer import sums_to_metrics
 
+pytestmark = pytest.mark.integration
+
 EVALUATION: dict[str, Any] = {"synthetic_eval_chains": 4, "eval_strategy": "steps", "eval_steps": 2}
 
 

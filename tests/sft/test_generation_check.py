@@ -17,6 +17,8 @@ from inftythink_graph.models import ModelCard, bundled_path, vanilla_twin_path
 from sft.generation_check import GenerationCheck, check_can_generate, solve
 from sft.held_out import HeldOutProblem
 
+pytestmark = pytest.mark.integration
+
 
 def _problems(number: int) -> list[HeldOutProblem]:
     drawn = generate("product", number, seed=1, split="test", min_steps=8, max_steps=16)
