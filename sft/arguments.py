@@ -7,12 +7,13 @@ from typing import Literal
 
 from inftythink_graph.protocol import Protocol
 from inftythink_graph.recipes import check_fields
+from sft.life_arguments import LIFE_LOWEST, LifeArguments
 
 __all__ = ["DataArguments", "ModelArguments"]
 
 
 @dataclass
-class DataArguments:
+class DataArguments(LifeArguments):
     """Where the instances come from.
 
     ``dataset`` is ``synthetic``, a local parquet or JSON-lines file, or a Hugging Face name; other than ``synthetic``
@@ -69,7 +70,8 @@ class DataArguments:
             ("synthetic_rows_per_chain", "synthetic_hard_rows", "synthetic_rescue_share", "sampling_temperature"), 0
         )
         zeros |= {"prompt_reserve": 0, "global_batch_size": 0}
-        check_fields(self, {**ones, **zeros}, filled=("synthetic_families",))
+        check_fields(self, {**LIFE_LOWEST, **ones, **zeros}, filled=("synthetic_families",))
+        self.check_held_out(synthetic=self.dataset == "synthetic")
         if self.synthetic_rescue_share > 1:
             raise ValueError(f"synthetic_rescue_share must be at most 1, got {self.synthetic_rescue_share}")
         if self.synthetic_hard_rows and self.synthetic_hard_rows > self.synthetic_rows_per_chain - 2:

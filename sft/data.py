@@ -7,22 +7,18 @@ closed by the end-of-sequence token. The template never sees the completion, so 
 from __future__ import annotations
 
 import random
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from datasets_build.row_tokens import tokenize_row
 from datasets_build.segmentation.segment import Counter as TokenCounter
 from sft.arguments import DataArguments
-from sft.row_kinds import row_kind
 from sft.synthetic_rows import problem_rows, synthetic_problems
 
 if TYPE_CHECKING:
-    from datasets import Dataset
-    from transformers import PreTrainedTokenizerBase
+    pass
 
-__all__ = ["load_rows", "tokenized_dataset"]
+__all__ = ["load_rows"]
 
 
 def load_rows(args: DataArguments, count: TokenCounter) -> Iterable[dict[str, Any]]:
@@ -53,59 +49,3 @@ def load_rows(args: DataArguments, count: TokenCounter) -> Iterable[dict[str, An
             " Training needs 'prompt' and 'completion', as datasets_build writes them"
         )
     return rows
-
-
-def tokenized_dataset(
-    rows: Iterable[Mapping[str, Any]],
-    tokenizer: PreTrainedTokenizerBase,
-    max_length: int,
-    *,
-    too_long: Literal["drop", "refuse"] = "drop",
-) -> tuple[Dataset, Counter[str]]:
-    """Tokenize rows for ``SFTTrainer`` and count what happened to them.
-
-    Rows above ``max_length`` are left out whole, never cut: a cut row would lose its summary and its end. So are rows
-    whose completion holds the end-of-sequence token: they would teach the model to stop there.
-
-    Raises:
-        ValueError: no row is left, or a row is too long and ``too_long`` is ``refuse``.
-    """
-    from datasets import Dataset
-    from tqdm.auto import tqdm
-
-    funnel: Counter[str] = Counter()
-    overlong: Counter[str] = Counter()
-    longest = 0
-    kept: dict[str, list[list[int]]] = {"input_ids": [], "labels": []}
-    for row in tqdm(rows, desc="preparing rows", unit="", disable=None):  # None: silent where nobody watches
-        item = tokenize_row(row, tokenizer)
-        size = len(item["input_ids"])
-        longest = max(longest, size)
-        if size > max_length:
-            overlong[row_kind(row)] += 1
-            continue
-        if item["labels"].count(tokenizer.eos_token_id) > 1:
-            funnel["rows with the end token inside"] += 1
-            continue
-        funnel["rows"] += 1
-        funnel["rows with a system prompt, which the graph doesn't send"] += row["prompt"][0]["role"] == "system"
-        funnel["tokens"] += size
-        funnel["completion tokens"] += sum(label >= 0 for label in item["labels"])
-        for column, values in item.items():
-            kept[column].append(values)
-    if overlong:
-        funnel["rows too long"] = overlong.total()
-        funnel["longest row, in tokens"] = longest
-        funnel.update({f"too long: {kind}": number for kind, number in sorted(overlong.items())})
-    if not kept["input_ids"]:
-        ended = funnel["rows with the end token inside"]
-        also = f", and {ended} hold the end token {tokenizer.eos_token!r} inside" if ended else ""
-        raise ValueError(f"none of {overlong.total() + ended} rows fits max_length = {max_length}{also}")
-    if overlong and too_long == "refuse":
-        kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(overlong.items()))
-        raise ValueError(
-            f"{overlong.total()} of {overlong.total() + len(kept['input_ids'])} rows exceed max_length = {max_length}"
-            f" tokens ({kinds}; the longest has {longest}): raise max_length, build the rows for it, or set"
-            " rows_too_long: drop"
-        )
-    return Dataset.from_dict(kept), +funnel

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sft.arguments import ModelArguments
+from sft.arguments import DataArguments, ModelArguments
 
 if TYPE_CHECKING:
     from peft import PeftConfig
@@ -56,7 +56,7 @@ def merged(base: PreTrainedModel, adapter: Path) -> PreTrainedModel:
     return PeftModel.from_pretrained(base, str(adapter)).merge_and_unload()
 
 
-def save_finished(trainer: SFTTrainer, model: ModelArguments, final: Path) -> None:
+def save_finished(trainer: SFTTrainer, data: DataArguments, model: ModelArguments, final: Path) -> None:
     """Save what was trained in ``final`` as a whole model; every process calls it, the main one writes.
 
     An adapter is merged into the weights. Where they are spread over processes (FSDP), the main process loads the base
@@ -71,9 +71,9 @@ def save_finished(trainer: SFTTrainer, model: ModelArguments, final: Path) -> No
     trainer.save_model(str(adapter))
     if trainer.accelerator.is_main_process:
         if trainer.is_fsdp_enabled:
-            from sft.model import load_checkpoint
+            from sft.model import starting_model
 
-            whole = merged(load_checkpoint(model, trust_remote_code=trainer.args.trust_remote_code), adapter)
+            whole = merged(starting_model(data, model, trainer.args)[0], adapter)
         else:
             whole = trainer.accelerator.unwrap_model(trainer.model).merge_and_unload()
         whole.save_pretrained(str(final))

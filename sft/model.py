@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
     from trl import SFTConfig
 
-__all__ = ["checkpoint_config", "load_checkpoint", "load_model"]
+__all__ = ["checkpoint_config", "load_checkpoint", "load_model", "starting_model"]
 
 
 def checkpoint_config(model: ModelArguments, *, trust_remote_code: bool = False) -> PretrainedConfig:
@@ -65,10 +65,23 @@ def _unloadable(model: ModelArguments, error: OSError) -> ValueError:
 def load_model(
     data: DataArguments, model: ModelArguments, config: SFTConfig
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """The model to train and its tokenizer, with the chat template and the tags that the recipe wants.
+    """:func:`starting_model`, its chat template tried out.
 
     Raises:
         ValueError: there is no such model, or its chat template can't be trained on faithfully.
+    """
+    loaded, tokenizer = starting_model(data, model, config)
+    check_template(tokenizer, data.protocol())
+    return loaded, tokenizer
+
+
+def starting_model(
+    data: DataArguments, model: ModelArguments, config: SFTConfig
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """The model to train and its tokenizer, with the chat template and the tags that the recipe wants.
+
+    Raises:
+        ValueError: there is no such model.
     """
     loaded, tokenizer = _checkpoint(model, config) if model.model_name_or_path else _from_scratch(data, model, config)
     set_template(model.chat_template, loaded, tokenizer)
@@ -76,7 +89,6 @@ def load_model(
         add_tag_tokens(loaded, tokenizer)
     if model.vocab_multiple > 1:
         grow(loaded, len(tokenizer), model.vocab_multiple)
-    check_template(tokenizer, data.protocol())
     return loaded, tokenizer
 
 

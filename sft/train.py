@@ -15,19 +15,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sft.arguments import DataArguments, ModelArguments
-from sft.checkpoints import last_complete_checkpoint
+from sft.build import build_trainer
 from sft.checks import row_limit
-from sft.data import load_rows, tokenized_dataset
 from sft.disk import DiskFullError, full_disk_is_one_line
-from sft.final import model_card
-from sft.lora import peft_config, save_finished
+from sft.final import model_card, save_final
+from sft.life_arguments import check_life
 from sft.model import load_model
-from sft.once import clear_prepared, prepared_once
 from sft.preflight import preflight
-from sft.prepared import check_config, check_prepared
 from sft.recipe import read_recipe
-from sft.tags import trained_rows
-from sft.template_check import checked_rows
+from sft.row_cache import prepared_rows
+from sft.run_record import Run
+from sft.trl_guards import check_config, check_prepared
+from sft.upload import Upload
 
 if TYPE_CHECKING:
     from trl import SFTConfig
@@ -48,63 +47,38 @@ def parse(argv: Sequence[str] | None = None) -> tuple[DataArguments, ModelArgume
 def train(data: DataArguments, model_args: ModelArguments, config: SFTConfig) -> Path:
     """Train and save; returns the folder with the finished model (``output_dir``/final).
 
-    Resumes from the last complete checkpoint in ``output_dir`` when ``resume_from_checkpoint`` is ``"auto"``.
+    Resumes from the last complete checkpoint in ``output_dir`` when ``resume_from_checkpoint`` is ``"auto"``. Every
+    process of a run calls it.
+
+    Raises:
+        ValueError: the recipe can't be run, or is not the one that the run was begun with.
+        DiskFullError: no room was left for a checkpoint or for the finished model.
     """
-    from trl import SFTTrainer
-
     check_config(config)
+    check_life(data, config)
     window = preflight(data, model_args, config)
+    run = Run.open(data, model_args, config)
+    upload = Upload.planned(config)
     model, tokenizer = load_model(data, model_args, config)
-    output, state = Path(config.output_dir or "."), config.distributed_state
-
-    def report(**facts: object) -> None:
-        if state.is_main_process:
-            print(json.dumps(facts), flush=True)
-
-    def count(texts: Sequence[str]) -> list[int]:
-        return [len(ids) for ids in tokenizer(list(texts), add_special_tokens=False)["input_ids"]]
-
-    rows, funnel = prepared_once(
-        lambda: tokenized_dataset(
-            checked_rows(load_rows(data, count), tokenizer),
-            tokenizer,
-            row_limit(config, window),
-            too_long=data.rows_too_long,
-        ),
-        output,
-        state,
-    )
-    report(data=dict(funnel))
-    if config.packing:  # rows are packed with their neighbours, so neighbours must not be of one problem or family
-        rows = rows.shuffle(seed=config.data_seed or config.seed)
-    checkpoint = config.resume_from_checkpoint
-    if checkpoint == "auto":
-        checkpoint = last_complete_checkpoint(output)
-        report(resumed_from=checkpoint)
-    optimizer = None
-    if model_args.muon_learning_rate:
-        from sft.muon import muon_and_kwargs
-
-        optimizer = muon_and_kwargs(model_args.muon_learning_rate, config)
-    trainer = SFTTrainer(
-        model=model,
-        args=config,
-        train_dataset=rows,
-        processing_class=tokenizer,
-        peft_config=peft_config(model_args, trained_rows(model_args, model, tokenizer)),
-        optimizer_cls_and_kwargs=optimizer,
-    )
-    if optimizer and (trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled):
-        raise ValueError("muon_learning_rate needs whole matrices: one process or plain DDP, not FSDP or DeepSpeed")
-    check_prepared(trainer.train_dataset, funnel)
-    final = output / "final"
-    with full_disk_is_one_line(output):
-        trainer.train(resume_from_checkpoint=checkpoint)
-        save_finished(trainer, model_args, final)
-        if state.is_main_process:
-            context = int(getattr(model.config, "max_position_embeddings", config.max_length))
-            model_card(data, context).write(final)
-    clear_prepared(output, state)
+    with config.main_process_first(desc="preparing rows"):
+        rows, cached = prepared_rows(data, tokenizer, row_limit(config, window), run.folder)
+    run.check_rows(rows.fingerprint)
+    if config.process_index == 0:
+        run.write(rows.fingerprint)
+        said = {"data": dict(rows.funnel), "fingerprint": rows.fingerprint, "from_cache": cached}
+        print(json.dumps(said), flush=True)
+        if config.resume_from_checkpoint == "auto":
+            print(json.dumps({"resumed_from": run.checkpoint}), flush=True)
+    context = int(getattr(model.config, "max_position_embeddings", config.max_length))
+    known = {"base_model": model_args.model_name_or_path, "data_fingerprint": rows.fingerprint}
+    card = model_card(data, context, tokenizer=tokenizer, **known)
+    config.eval_on_start = config.eval_on_start and run.checkpoint is None
+    trainer = build_trainer(model, tokenizer, rows, data, model_args, config, card)
+    check_prepared(trainer.train_dataset, rows.funnel)
+    with full_disk_is_one_line(run.folder):
+        trainer.train(resume_from_checkpoint=run.checkpoint)
+        final = save_final(trainer, data, model_args, config, card, dict(rows.funnel))
+    upload.send(final)
     return final
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -125,16 +126,41 @@ class Engine:
             raise CheckpointError(f"the tokenizer of {path} has no chat template; save one with the model")
         self.tokenizer.padding_side = "left"
         self.model.to(device).eval()
+        self._settle(no_grad=torch.inference_mode)
+
+    @classmethod
+    def around(cls, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Engine:
+        """An engine of a model that is in use elsewhere, in training for example: it and its tokenizer stay as is.
+
+        Raises:
+            CheckpointError: the tokenizer has no chat template.
+        """
+        if tokenizer.chat_template is None:
+            raise CheckpointError("the tokenizer has no chat template; set one first")
+        engine = cls.__new__(cls)
+        engine.model, engine.tokenizer = model, tokenizer
+        # Not inference mode: what the model keeps of a run (rotary tables) must still serve in training.
+        engine._settle(no_grad=torch.no_grad)
+        engine._ends.add(tokenizer.eos_token_id)  # what it is being trained to stop with
+        return engine
+
+    def _settle(self, *, no_grad: Callable[[], AbstractContextManager[None]]) -> None:
         self.window = int(self.model.config.max_position_embeddings)
+        self._no_grad = no_grad
+        ends = self.model.generation_config.eos_token_id
+        self._ends = {*(ends if isinstance(ends, list) else [ends])} - {None}
 
     def encode(self, messages: Sequence[dict[str, Any]]) -> tuple[int, ...]:
         """Token ids of a prompt. A last assistant message is a prefill: it is appended verbatim, template or not."""
         text = prompt_text(messages, self.tokenizer)
         return tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
-    @torch.inference_mode()
     def run(self, requests: Sequence[Request]) -> list[Completion]:
         """Complete a batch of prompts, each of which must leave room for at least one token of its limit."""
+        with self._no_grad():
+            return self._run(requests)
+
+    def _run(self, requests: Sequence[Request]) -> list[Completion]:
         longest = max(len(request.prompt) for request in requests)
         pad = self.tokenizer.pad_token_id if self.tokenizer.pad_token_id is not None else self.tokenizer.eos_token_id
         ids = torch.full((len(requests), longest), pad)
@@ -153,15 +179,14 @@ class Engine:
             top_p=None,
             top_k=None,
             pad_token_id=pad,
+            eos_token_id=sorted(self._ends) or None,
             logits_processor=LogitsProcessorList([_RowSampling(requests)]),
             stopping_criteria=StoppingCriteriaList([_RowLimits(longest, limits)]),
         )
-        ends = self.model.generation_config.eos_token_id
-        ends = set(ends) if isinstance(ends, list) else {ends}
-        return [self._read(row[longest:], limit, ends) for row, limit in zip(output.tolist(), limits, strict=True)]
+        return [self._read(row[longest:], limit) for row, limit in zip(output.tolist(), limits, strict=True)]
 
-    def _read(self, ids: list[int], limit: int, ends: set[int]) -> Completion:
-        stop = next((i for i, token in enumerate(ids[:limit]) if token in ends), None)
+    def _read(self, ids: list[int], limit: int) -> Completion:
+        stop = next((i for i, token in enumerate(ids[:limit]) if token in self._ends), None)
         kept = ids[: limit if stop is None else stop]
         text = self.tokenizer.decode(kept, skip_special_tokens=True)
         return Completion(text, len(kept) + (stop is not None), "length" if stop is None else "stop")

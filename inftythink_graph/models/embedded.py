@@ -21,6 +21,8 @@ from inftythink_graph.models.base import ModelCard, ModelInfo
 from inftythink_graph.protocol import Message
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
     from inftythink_graph.models._generate import Completion, Engine, Request
 
 __all__ = ["EmbeddedChatModel"]
@@ -88,6 +90,37 @@ class EmbeddedChatModel(BaseChatModel):
                 self._engine = Engine(self.model_path, device=self.device, dtype=self.dtype)
                 self._batcher = Batcher(self._engine.run, max_batch=self.max_batch, name="inftythink-embedded")
             return self._engine, self._batcher
+
+    @classmethod
+    def around(
+        cls,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        card: ModelCard | None = None,
+        **options: Any,
+    ) -> EmbeddedChatModel:
+        """A chat model of a transformers model that is loaded already, for example one that is being trained.
+
+        The model is used as it is at every request, with the weights that it then has. Put it into evaluation mode
+        while it answers.
+
+        Args:
+            model: a causal language model.
+            tokenizer: its tokenizer, with a chat template.
+            card: how it is used, in place of the ``inftythink.json`` of a folder.
+            options: fields of this class, ``max_batch`` for example.
+
+        Raises:
+            CheckpointError: the tokenizer has no chat template.
+        """
+        from inftythink_graph.models._generate import Engine
+
+        chat = cls(model_path=str(getattr(model.config, "name_or_path", "")) or "live", **options)
+        chat._engine = Engine.around(model, tokenizer)
+        chat._batcher = Batcher(chat._engine.run, max_batch=chat.max_batch, name="inftythink-live")
+        chat._info = ModelInfo(window=chat._engine.window, prefill=True, card=card)
+        return chat
 
     def describe(self) -> ModelInfo:
         """The checkpoint's window and card; loads the model."""

@@ -94,6 +94,27 @@ def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
         EmbeddedChatModel(model_path=str(tmp_path)).describe()
 
 
+def test_a_loaded_model_answers_with_the_weights_it_then_has() -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    live = AutoModelForCausalLM.from_pretrained(bundled_path()).eval()
+    tokenizer = AutoTokenizer.from_pretrained(bundled_path())
+    padding = tokenizer.padding_side
+    card = ModelCard.read(bundled_path())
+    model = EmbeddedChatModel.around(live, tokenizer, card=card)
+    assert model.describe() == EmbeddedChatModel().describe()
+    before = model.invoke("What is the greatest common divisor of 60 and 24?")
+    assert before.content == EmbeddedChatModel().invoke("What is the greatest common divisor of 60 and 24?").content
+    with torch.no_grad():
+        live.model.norm.weight.mul_(-1)
+    assert model.invoke("What is the greatest common divisor of 60 and 24?").content != before.content
+    assert tokenizer.padding_side == padding
+    tokenizer.chat_template = None
+    with pytest.raises(CheckpointError, match="no chat template"):
+        EmbeddedChatModel.around(live, tokenizer)
+
+
 def test_a_broken_card_is_named(tmp_path: Path) -> None:
     assert ModelCard.read(tmp_path) is None
     (tmp_path / "inftythink.json").write_text('{"eta": 3}')

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tokenized_rows import tokenized
 from transformers import PreTrainedTokenizerFast
 
 from datasets_build.carries import longest_carry_run
@@ -18,7 +19,7 @@ from datasets_build.row_tokens import tokenize_row
 from datasets_build.synthetic import problem
 from inftythink_graph.protocol import Protocol, parse
 from sft.arguments import DataArguments, ModelArguments
-from sft.data import load_rows, tokenized_dataset
+from sft.data import load_rows
 from sft.scratch import build_tokenizer
 from sft.synthetic_rows import corpus, problem_rows, synthetic_problems
 from sft.train import main
@@ -94,7 +95,7 @@ def test_rows_too_long_are_left_out_whole_and_counted(tokenizer: PreTrainedToken
     rows = _rows("user")
     sizes = [len(tokenize_row(row, tokenizer)["input_ids"]) for row in rows]
     limit = sorted(sizes)[1]
-    data, funnel = tokenized_dataset(rows, tokenizer, limit)
+    data, funnel = tokenized(rows, tokenizer, limit)
     kept = [size for size in sizes if size <= limit]
     assert [len(ids) for ids in data["input_ids"]] == kept
     assert funnel["rows"] == len(kept)
@@ -102,7 +103,7 @@ def test_rows_too_long_are_left_out_whole_and_counted(tokenizer: PreTrainedToken
     assert funnel["tokens"] == sum(kept)
     assert funnel["completion tokens"] == sum(label >= 0 for labels in data["labels"] for label in labels)
     with pytest.raises(ValueError, match="none of 3 rows fits max_length = 3"):
-        tokenized_dataset(rows, tokenizer, 3)
+        tokenized(rows, tokenizer, 3)
 
 
 def _arguments(**changes: Any) -> DataArguments:

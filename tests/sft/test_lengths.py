@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 from small_bases import BASES, small_tokenizer
+from tokenized_rows import tokenized
 from transformers import PreTrainedTokenizerFast
 
 from datasets_build.row_tokens import row_length
 from inftythink_graph.protocol import Protocol
-from sft.data import tokenized_dataset
-from sft.prepared import check_config, check_prepared
 from sft.recipe import read_recipe
 from sft.row_kinds import row_kind
 from sft.template_check import probe_rows
+from sft.trl_guards import check_config, check_prepared
 
 CPU = ["--use_cpu", "--bf16", "false"]
 
@@ -34,7 +34,7 @@ def _long(row: Any, words: int = 200) -> dict[str, Any]:
 @pytest.mark.parametrize("history", ["user", "assistant"])
 def test_the_kind_of_a_row_is_read_from_its_text(history: Any) -> None:
     kinds = [row_kind(row) for row in probe_rows(Protocol(history=history))]
-    assert kinds == ["first segment", "middle segment", "last segment", "rescue", "whole chain"]
+    assert kinds == ["first", "middle", "last", "rescue", "whole"]
     odd = {"prompt": [{"role": "user", "content": "Q"}], "completion": [{"role": "assistant", "content": "<think>\nr"}]}
     assert row_kind(odd) == "other"
 
@@ -43,30 +43,30 @@ def test_rows_too_long_are_counted_by_kind(tokenizer: PreTrainedTokenizerFast) -
     rows = probe_rows(Protocol())
     limit = max(row_length(row, tokenizer) for row in rows)
     long = [_long(rows[0]), _long(rows[0], 300), _long(rows[3])]
-    data, funnel = tokenized_dataset([*rows, *long], tokenizer, limit)
+    data, funnel = tokenized([*rows, *long], tokenizer, limit)
     assert len(data) == funnel["rows"] == len(rows)
     assert funnel["rows too long"] == 3
-    assert (funnel["too long: first segment"], funnel["too long: rescue"]) == (2, 1)
+    assert (funnel["too long: first"], funnel["too long: rescue"]) == (2, 1)
     assert funnel["longest row, in tokens"] == row_length(long[1], tokenizer)
-    with pytest.raises(ValueError, match=r"3 of 8 rows exceed max_length = \d+ tokens \(2 first segment, 1 rescue;"):
-        tokenized_dataset([*rows, *long], tokenizer, limit, too_long="refuse")
-    assert len(tokenized_dataset(rows, tokenizer, limit, too_long="refuse")[0]) == len(rows)
+    with pytest.raises(ValueError, match=r"3 of 8 rows exceed max_length = \d+ tokens \(2 first, 1 rescue;"):
+        tokenized([*rows, *long], tokenizer, limit, rows_too_long="refuse")
+    assert len(tokenized(rows, tokenizer, limit, rows_too_long="refuse")[0]) == len(rows)
 
 
 def test_a_completion_that_holds_the_end_token_is_left_out_and_counted(tokenizer: PreTrainedTokenizerFast) -> None:
     rows = probe_rows(Protocol())
     ended = {**rows[0], "completion": [{"role": "assistant", "content": "<think>\na<|endoftext|>b\n</think>\n\nc"}]}
-    data, funnel = tokenized_dataset([*rows, ended], tokenizer, 2000)
+    data, funnel = tokenized([*rows, ended], tokenizer, 2000)
     assert len(data) == len(rows)
     assert funnel["rows with the end token inside"] == 1
-    with pytest.raises(ValueError, match=r"none of 1 rows .* and 1 hold the end token '<\|endoftext\|>' inside"):
-        tokenized_dataset([ended], tokenizer, 2000)
+    with pytest.raises(ValueError, match=r"none of 1 rows .* and 1 hold the end token inside"):
+        tokenized([ended], tokenizer, 2000)
 
 
 def test_rows_with_a_system_prompt_are_counted(tokenizer: PreTrainedTokenizerFast) -> None:
     row = probe_rows(Protocol())[0]
     system = {**row, "prompt": [{"role": "system", "content": "Be brief."}, *row["prompt"]]}
-    _, funnel = tokenized_dataset([row, system], tokenizer, 2000)
+    _, funnel = tokenized([row, system], tokenizer, 2000)
     assert funnel["rows with a system prompt, which the graph doesn't send"] == 1
 
 
@@ -96,7 +96,7 @@ def test_the_usual_settings_pass(tmp_path: Path) -> None:
 
 
 def test_a_lost_completion_token_is_noticed(tokenizer: PreTrainedTokenizerFast) -> None:
-    data, funnel = tokenized_dataset(probe_rows(Protocol()), tokenizer, 2000)
+    data, funnel = tokenized(probe_rows(Protocol()), tokenizer, 2000)
     check_prepared(data, funnel)
     masked = data.map(lambda row: {"labels": [-100, *row["labels"][1:-1], -100]})
     with pytest.raises(ValueError, match="completion tokens"):

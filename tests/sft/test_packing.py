@@ -9,14 +9,15 @@ from typing import Any
 
 import pytest
 import torch
+from tokenized_rows import tokenized
 from trl import SFTTrainer
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
-from sft.data import load_rows, tokenized_dataset
+from sft.data import load_rows
 from sft.model import load_model
-from sft.prepared import check_prepared
 from sft.recipe import read_recipe
 from sft.train import main
+from sft.trl_guards import check_prepared
 
 pytestmark = pytest.mark.integration
 
@@ -61,7 +62,7 @@ class Trained:
         def count(texts: Sequence[str]) -> list[int]:
             return [len(ids) for ids in self.tokenizer(list(texts))["input_ids"]]
 
-        self.rows, self.funnel = tokenized_dataset(load_rows(data, count), self.tokenizer, 512)
+        self.rows, self.funnel = tokenized(load_rows(data, count), self.tokenizer, 512)
         self.trainer = SFTTrainer(
             model=self.model, args=config, train_dataset=self.rows, processing_class=self.tokenizer
         )

@@ -59,13 +59,15 @@ def test_the_result_loads_as_a_data_set_with_two_configurations(tmp_path: Path, 
 
 
 def test_the_trainer_reads_the_rows_and_finds_them_as_long_as_they_say(tmp_path: Path, source: Path) -> None:
+    from tokenized_rows import tokenized
+
     from sft.arguments import DataArguments
-    from sft.data import load_rows, tokenized_dataset
+    from sft.data import load_rows
 
     build(source, tmp_path / "out", shard_rows=5)
     tokenizer = AutoTokenizer.from_pretrained(bundled_path())
     arguments = DataArguments(dataset=str(tmp_path / "out" / "data" / "train-*.parquet"))
-    rows, funnel = tokenized_dataset(load_rows(arguments, lambda texts: []), tokenizer, 400)
+    rows, funnel = tokenized(load_rows(arguments, lambda texts: []), tokenizer, 400)
     lengths = [each["tokens"]["total"] for each in written(tmp_path / "out" / "data")]
     assert sorted(map(len, rows["input_ids"])) == sorted(lengths)
     assert funnel["rows too long"] == 0
