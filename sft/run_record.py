@@ -36,6 +36,7 @@ _HARMLESS = {
     "save_steps",
     "save_total_limit",
     "save_dtype",
+    "keep_adapter",
     "cache_rows",
     # Evaluation leaves no trace in the weights.
     "eval_strategy",

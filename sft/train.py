@@ -56,9 +56,9 @@ def train(data: DataArguments, model_args: ModelArguments, config: SFTConfig) ->
     """
     check_config(config)
     check_life(data, config)
+    upload = Upload.planned(config)
     window = preflight(data, model_args, config)
     run = Run.open(data, model_args, config)
-    upload = Upload.planned(config)
     model, tokenizer = load_model(data, model_args, config)
     with config.main_process_first(desc="preparing rows"):
         rows, cached = prepared_rows(data, tokenizer, row_limit(config, window), run.folder)

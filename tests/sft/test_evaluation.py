@@ -14,10 +14,10 @@ from small_runs import RECIPE
 from sft.arguments import DataArguments
 from sft.build import build_trainer
 from sft.final import model_card
-from sft.held_out import KINDS
 from sft.model import load_model
 from sft.prepared import Prepared, Sources, prepare
 from sft.recipe import read_recipe
+from sft.row_kinds import KINDS
 from sft.trainer import sums_to_metrics
 
 pytestmark = pytest.mark.integration
