@@ -123,3 +123,10 @@ def test_the_later_paper_s_cold_start_has_its_released_settings() -> None:
         assert (data.eta, data.summary_budget, data.global_batch_size) == (6144, 1024, 8)
         assert (config.max_length, config.learning_rate, config.num_train_epochs) == (32768, 2e-5, 3)
         assert (config.warmup_steps, config.lr_scheduler_type) == (0.03, "cosine")
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_a_base_without_a_chat_template_gets_the_faithful_one(path: Path) -> None:
+    _, model, _ = _read(path)
+    wanted = "inftythink" if "Llama-3.1-8B" in model.model_name_or_path else "keep"
+    assert model.chat_template == wanted
