@@ -11,7 +11,8 @@ Numbers in steps and states have a fixed width: the same digit then stands at th
 which is what lets a small model learn to copy and to carry.
 
 A problem belongs to ``train`` or ``test`` by a hash of its numbers, so the two are disjoint for every seed, size and
-depth. Run as: ``python -m datasets_build.synthetic --family gcd --min-steps 200 --count 3``.
+depth. Run as: ``python -m datasets_build.synthetic --family gcd --min-steps 200 --count 3``; with ``--layout openr1``,
+the output is rows that ``inftythink build-data`` reads.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
-__all__ = ["FAMILIES", "Problem", "Split", "generate", "problem", "split_of"]
+__all__ = ["FAMILIES", "Problem", "Split", "generate", "openr1_row", "problem", "split_of"]
 
 Split: TypeAlias = Literal["train", "test"]
 Params: TypeAlias = tuple[int, ...]
@@ -293,6 +294,13 @@ def generate(
         yield candidate
 
 
+def openr1_row(item: Problem) -> dict[str, Any]:
+    """A problem as a row of OpenR1-Math-220k has it: the whole chain as one generation, in the columns that matter."""
+    text = f"<think>\n{item.chain}\n</think>\n\n{item.conclusion}"
+    uuid = f"{item.family}-{'-'.join(map(str, item.params))}"
+    return {"uuid": uuid, "problem": item.question, "answer": item.answer, "generations": [text]}
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Print problems as JSON lines."""
     parser = argparse.ArgumentParser(prog="python -m datasets_build.synthetic", description=main.__doc__)
@@ -302,11 +310,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--split", choices=get_args(Split), default="test")
     parser.add_argument("--min-steps", type=int, default=1)
     parser.add_argument("--max-steps", type=int, default=400)
+    parser.add_argument(
+        "--layout",
+        choices=("problem", "openr1"),
+        default="problem",
+        help="problem: all that a problem has; openr1: rows of chains, as inftythink build-data reads them",
+    )
     args = parser.parse_args(argv)
+    form = openr1_row if args.layout == "openr1" else asdict
     for item in generate(
         args.family, args.count, seed=args.seed, split=args.split, min_steps=args.min_steps, max_steps=args.max_steps
     ):
-        print(json.dumps(asdict(item)))
+        print(json.dumps(form(item)))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from inftythink_graph.models.base import ModelCard
 from sft.arguments import DataArguments, ModelArguments
 from sft.held_out import picked
-from sft.lora import peft_config
+from sft.lora import peft_config, show_head_bias
 from sft.prepared import Prepared
 from sft.tags import trained_rows
 
@@ -68,6 +68,7 @@ def build_trainer(
         peft_config=peft_config(model_args, trained_rows(model_args, model, tokenizer)),
         optimizer_cls_and_kwargs=_optimizer(model_args, config),
     )
+    show_head_bias(trainer.model)
     if model_args.muon_learning_rate and (trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled):
         raise ValueError("muon_learning_rate needs whole matrices: one process or plain DDP, not FSDP or DeepSpeed")
     if data.generation_problems:

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 from sft.arguments import DataArguments, ModelArguments
 
 if TYPE_CHECKING:
-    from peft import PeftConfig
+    from peft import PeftConfig, PeftModel
     from transformers import PreTrainedModel
     from trl import SFTTrainer
 
-__all__ = ["ADAPTER", "merged", "peft_config", "save_finished"]
+__all__ = ["ADAPTER", "merged", "peft_config", "save_finished", "show_head_bias"]
 
 ADAPTER = "adapter"
 """The folder in ``output_dir`` that keeps the adapter."""
@@ -47,6 +47,17 @@ def peft_config(model: ModelArguments, rows: Mapping[str, list[int]] | None = No
     )
     found.trainable_token_indices = dict(rows) if rows else None
     return found
+
+
+def show_head_bias(model: PreTrainedModel | PeftModel) -> None:
+    """Let the output embedding of a model whose adapter trains some of its rows answer for its bias.
+
+    peft's wrapper around such an embedding answers for the weight alone, and TRL's loss asks for both.
+    """
+    head = model.get_output_embeddings()
+    inner = getattr(head, "original_module", None)
+    if inner is not None and not hasattr(head, "bias"):
+        object.__setattr__(head, "bias", getattr(inner, "bias", None))  # no second parameter of the model
 
 
 def merged(base: PreTrainedModel, adapter: Path) -> PreTrainedModel:

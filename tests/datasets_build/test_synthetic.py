@@ -7,6 +7,7 @@ import math
 import re
 
 import pytest
+from example_rows import one
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -152,3 +153,14 @@ def test_the_command_prints_json_lines(capsys: pytest.CaptureFixture[str]) -> No
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["answer"] for line in lines] == [str(math.prod(line["params"])) for line in lines]
     assert len(lines) == 3
+
+
+def test_the_command_prints_chains_that_a_build_takes(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--family", "gcd", "--count", "3", "--layout", "openr1"])
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    problems = list(generate("gcd", 3, seed=0, split="test"))
+    assert len({row["uuid"] for row in rows}) == 3
+    for row, item in zip(rows, problems, strict=True):
+        example = one(row)
+        assert (example.question, example.chain, example.conclusion) == (item.question, item.chain, item.conclusion)
+        assert (example.uuid, example.answer) == (row["uuid"], item.answer)

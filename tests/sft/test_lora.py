@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from inftythink_graph import EmbeddedChatModel, create_inftythink_graph
+from inftythink_graph.protocol import TAGS
 from sft.lora import ADAPTER, merged
+from sft.prepare import main as prepare
 from sft.train import main
 
 pytestmark = pytest.mark.integration
@@ -54,9 +58,9 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return _train(tmp_path_factory.mktemp("base"), "base") / "final"
 
 
-def _logits(model: torch.nn.Module) -> torch.Tensor:
+def _logits(model: torch.nn.Module, end: int = 40) -> torch.Tensor:
     with torch.no_grad():
-        return model.eval()(input_ids=torch.arange(3, 40)[None]).logits
+        return model.eval()(input_ids=torch.arange(end - 37, end)[None]).logits
 
 
 def test_the_finished_folder_is_base_and_adapter_in_one(base: Path, tmp_path: Path) -> None:
@@ -101,3 +105,40 @@ def test_a_wider_window_is_in_the_finished_folder(base: Path, tmp_path: Path) ->
     assert config["rope_parameters"]["rope_type"] == "linear"
     assert config["rope_parameters"]["factor"] == 2.0
     assert json.loads((final / "inftythink.json").read_text())["context"] == 384
+
+
+def test_tags_as_tokens_are_learned_by_an_adapter_and_judged_as_they_are_saved(tmp_path: Path) -> None:
+    from peft import PeftModel
+
+    base, ready = _train(tmp_path, "base", "--tags", "text") / "final", tmp_path / "ready"
+    words = ["--model_name_or_path", str(base), "--tags", "tokens", "--use_peft", "true", "--lora_r", "4"]
+    words += ["--eval_strategy", "steps", "--eval_steps", "2", "--synthetic_eval_chains", "4"]
+    words += ["--generation_problems", "2", "--generation_max_epochs", "3"]
+    output = _train(tmp_path, "lora", *words)
+    final = output / "final"
+
+    entries = [json.loads(line) for line in (final / "log.jsonl").read_text().splitlines()]
+    judged = [entry for entry in entries if "eval_loss" in entry]
+    assert [entry["step"] for entry in judged] == [2, 4]
+    assert sum("eval_generation_accuracy" in entry for entry in entries) == 2
+    figures = [value for entry in entries for name, value in entry.items() if name.startswith("eval_")]
+    assert all(map(math.isfinite, figures))
+
+    assert prepare([str(base), "--to", str(ready), "--tags", "tokens"]) == 0
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(final), AutoTokenizer.from_pretrained(final)
+    assert all(len(tokenizer(tag, add_special_tokens=False)["input_ids"]) == 1 for tag in TAGS)
+    whole = _logits(model, len(tokenizer))
+    before = AutoModelForCausalLM.from_pretrained(ready)
+    unchanged = _logits(before, len(tokenizer))
+    adapted = _logits(PeftModel.from_pretrained(before, output / ADAPTER), len(tokenizer))
+    assert torch.allclose(whole, adapted, atol=1e-5)
+    assert not torch.allclose(whole, unchanged, atol=1e-3)
+    # Once more by the saved model, at a learning rate of 0: the figures are those that were logged last.
+    still = ["--model_name_or_path", str(final), "--learning_rate", "0", "--max_steps", "1", *words[8:]]
+    again = _train(tmp_path, "again", *still, "--eval_on_start", "true") / "final" / "log.jsonl"
+    first = json.loads(again.read_text().splitlines()[0])
+    for name in ("eval_loss", "eval_token_accuracy", "eval_rows_right"):
+        assert first[name] == pytest.approx(judged[-1][name], abs=1e-4)
+
+    graph = create_inftythink_graph(EmbeddedChatModel(model_path=str(final)), max_epochs=2, on_exhausted="return")
+    assert graph.invoke({"question": "Multiply 7 by 9 by repeated addition."})["epochs"] >= 1

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from launched_runs import CONFIGS, launch
 
 from sft.train import main
 
-CONFIGS = sorted((Path(__file__).parents[2] / "sft" / "accelerate").glob("*.yaml"))
 RECIPE = """
 dataset: synthetic
 eta: 48
@@ -72,24 +69,6 @@ def test_accelerate_reads_its_configurations(path: Path) -> None:
     assert config.deepspeed_config.get("zero_stage") == (3 if kind == "DEEPSPEED" else None)
 
 
-def _launch(folder: Path, target: list[str], *words: str, config: str) -> subprocess.CompletedProcess[str]:
-    file = next(path for path in CONFIGS if path.stem == config)
-    launch = ["-m", "accelerate.commands.launch", "--config_file", str(file), "--num_processes", "2"]
-    return subprocess.run(
-        [sys.executable, *launch, "--mixed_precision", "no", "--main_process_port", "0", *target, *words],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        env={
-            **os.environ,
-            "OMP_NUM_THREADS": "1",
-            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-        },
-        timeout=900,
-        check=False,
-    )
-
-
 def _losses(output: Path) -> list[float]:
     history = json.loads((output / "checkpoint-4" / "trainer_state.json").read_text())["log_history"]
     return [entry["loss"] for entry in history if "loss" in entry]
@@ -119,7 +98,7 @@ def _same_weights(one: Path, other: Path) -> bool:
 def test_two_processes_give_the_losses_of_one(alone: tuple[Path, Path], tmp_path: Path) -> None:
     recipe, single = alone
     words = ["--config", str(recipe), "--output_dir", "run"]
-    done = _launch(tmp_path, ["-m", "sft.train"], *words, config="ddp")
+    done = launch(tmp_path, ["-m", "sft.train"], *words, config="ddp")
     assert done.returncode == 0, done.stderr
     output = tmp_path / "run"
     assert {path.name for path in (output / "checkpoint-4").glob("rng_state_*")} == {
@@ -139,7 +118,7 @@ def test_fsdp2_trains_alike_and_the_finished_model_is_whole(alone: tuple[Path, P
     script = tmp_path / "fsdp.py"
     script.write_text(FSDP_ON_CPU)
     words = ["--config", str(recipe), "--output_dir", "run"]
-    done = _launch(tmp_path, [str(script)], *words, config="fsdp")
+    done = launch(tmp_path, [str(script)], *words, config="fsdp")
     assert done.returncode == 0, done.stderr
     output = tmp_path / "run"
     assert (output / "checkpoint-4" / "pytorch_model_fsdp_0").is_dir()  # checkpoints are written in shares
@@ -157,7 +136,7 @@ def test_fsdp2_merges_adapters_into_whole_weights(alone: tuple[Path, Path], tmp_
     script = tmp_path / "fsdp.py"
     script.write_text(FSDP_ON_CPU)
     words = ["--config", str(recipe), "--output_dir", "run", "--model_name_or_path", str(single / "final")]
-    done = _launch(tmp_path, [str(script)], *words, "--use_peft", "true", "--lora_r", "4", config="fsdp")
+    done = launch(tmp_path, [str(script)], *words, "--use_peft", "true", "--lora_r", "4", config="fsdp")
     assert done.returncode == 0, done.stderr
     ids = torch.arange(3, 40)[None]
     whole = AutoModelForCausalLM.from_pretrained(tmp_path / "run" / "final")
@@ -174,6 +153,6 @@ def test_an_error_is_said_once(tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(RECIPE)
     words = ["--config", str(recipe), "--output_dir", "run", "--global_batch_size", "3"]
-    done = _launch(tmp_path, ["-m", "sft.train"], *words, config="ddp")
+    done = launch(tmp_path, ["-m", "sft.train"], *words, config="ddp")
     assert done.returncode != 0
     assert done.stderr.count("sft.train: global_batch_size 3 can't be shared by 2 processes") == 1
