@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
     from trl import SFTTrainer
 
-__all__ = ["ADAPTER", "merged", "peft_config", "save_finished"]
+__all__ = ["ADAPTER", "complete_head", "merged", "peft_config", "save_finished"]
 
 ADAPTER = "adapter"
 """The folder in ``output_dir`` that keeps the adapter."""
@@ -47,6 +47,27 @@ def peft_config(model: ModelArguments, rows: Mapping[str, list[int]] | None = No
     )
     found.trainable_token_indices = dict(rows) if rows else None
     return found
+
+
+def complete_head(model: PreTrainedModel) -> None:
+    """Give an output layer some of whose rows are trained the attribute that TRL's loss reads beside its weights.
+
+    peft wraps such a layer, shows its weights with the trained rows in them, and nothing else of it.
+
+    Raises:
+        ValueError: the layer has a bias, which peft would leave out.
+    """
+    from peft.utils.other import TrainableTokensWrapper
+
+    head = model.get_output_embeddings()
+    if not isinstance(head, TrainableTokensWrapper):
+        return
+    if head.original_module.bias is not None:
+        raise ValueError(
+            "the model's output layer has a bias, and single rows of such a layer can't be trained beside adapters:"
+            " leave out tags: tokens and chat_template, and prepare the base before (python -m sft.prepare)"
+        )
+    head.bias = None
 
 
 def merged(base: PreTrainedModel, adapter: Path) -> PreTrainedModel:
