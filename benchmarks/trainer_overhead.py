@@ -26,7 +26,7 @@ from transformers import TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
 from sft.arguments import DataArguments, ModelArguments
-from sft.build import build_trainer
+from sft.build import build_trainer, shuffled
 from sft.final import model_card
 from sft.model import load_model
 from sft.prepared import Prepared, Sources, prepare
@@ -158,7 +158,7 @@ def measure(options: argparse.Namespace, folder: Path) -> Result:
 
 def _plain(rows: Prepared, ours: SFTConfig, bare: SFTConfig) -> Any:
     """The same rows in the same order."""
-    return rows.train.shuffle(seed=ours.data_seed or ours.seed) if bare.packing else rows.train
+    return shuffled(rows.train, ours) if bare.packing else rows.train
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any
 from inftythink_graph.models.base import ModelCard
 from sft.arguments import DataArguments, ModelArguments
 from sft.held_out import picked
-from sft.lora import peft_config, show_head_bias
+from sft.lora import complete_head, peft_config
 from sft.prepared import Prepared
 from sft.tags import trained_rows
 
 if TYPE_CHECKING:
+    from datasets import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
     from trl import SFTConfig
 
-__all__ = ["build_trainer"]
+__all__ = ["build_trainer", "shuffled"]
 
 
 def _optimizer(model_args: ModelArguments, config: SFTConfig) -> tuple[Any, dict[str, Any]] | None:
@@ -26,6 +27,11 @@ def _optimizer(model_args: ModelArguments, config: SFTConfig) -> tuple[Any, dict
     from sft.muon import muon_and_kwargs
 
     return muon_and_kwargs(model_args.muon_learning_rate, config)
+
+
+def shuffled(rows: Dataset, config: SFTConfig) -> Dataset:
+    """The rows in the order in which they are packed."""
+    return rows.shuffle(seed=config.seed if config.data_seed is None else config.data_seed)
 
 
 def build_trainer(
@@ -46,8 +52,7 @@ def build_trainer(
         card: how the model is used; the generation check uses it so.
 
     Raises:
-        ValueError: the generation check can't be run: no problem is short enough, or the weights are sharded; or Muon
-            can't be used with the way that the weights are spread.
+        ValueError: no problem of the generation check is short enough, or the model's output layer can't be adapted.
     """
     from sft.generation_check import GenerationCheck
     from sft.run_log import LogFiles
@@ -55,7 +60,7 @@ def build_trainer(
 
     train = rows.train
     if config.packing:  # rows are packed with their neighbours, so neighbours must not be of one problem or family
-        train = train.shuffle(seed=config.data_seed or config.seed)
+        train = shuffled(train, config)
     else:  # tokenized, labelled and within max_length: nothing is left to prepare
         config.dataset_kwargs = {**(config.dataset_kwargs or {}), "skip_prepare_dataset": True}
     config.eval_packing = False
@@ -68,11 +73,15 @@ def build_trainer(
         peft_config=peft_config(model_args, trained_rows(model_args, model, tokenizer)),
         optimizer_cls_and_kwargs=_optimizer(model_args, config),
     )
-    show_head_bias(trainer.model)
-    if model_args.muon_learning_rate and (trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled):
-        raise ValueError("muon_learning_rate needs whole matrices: one process or plain DDP, not FSDP or DeepSpeed")
+    if model_args.use_peft:
+        complete_head(trainer.model)
     if data.generation_problems:
         problems = picked(rows.problems, data.generation_problems, data.generation_max_epochs)
+        if not rows.problems:
+            raise ValueError(
+                "generation_problems: no held-out example can be asked. It takes a uuid, the rows of its first and of"
+                " its last segment, an answer in the last one, and no system prompt"
+            )
         if not problems:
             raise ValueError(
                 f"none of {len(rows.problems)} held-out problems is solved within generation_max_epochs ="

@@ -13,7 +13,7 @@ from sft.arguments import DataArguments, ModelArguments
 if TYPE_CHECKING:
     from trl import SFTConfig
 
-__all__ = ["check_hardware", "check_recipe", "longest_row", "row_limit", "warn"]
+__all__ = ["check_hardware", "check_recipe", "longest_row", "row_limit", "sharding", "warn"]
 
 _ISOLATING = ("sdpa", "eager", "flash_attention_2", "flash_attention_3", "flex_attention")
 # Both build a mask of the whole flattened micro-batch; the others know where samples begin.
@@ -75,11 +75,41 @@ def _check_attention(model: ModelArguments, config: SFTConfig) -> None:
             f"packing with attn_implementation: {name} would not keep packed samples apart;"
             f" allowed: {', '.join(_ISOLATING)}"
         )
-    rows = max(config.per_device_train_batch_size, config.per_device_eval_batch_size if config.do_eval else 0)
+    rows = config.per_device_train_batch_size
     if rows > 1 and name in _WITH_MASK:
         warn(
             f"{rows} packed rows in one batch with {name} attention: its mask grows with the square of all their"
-            " tokens; per_device_*_batch_size: 1 and more accumulation is faster"
+            " tokens; per_device_train_batch_size: 1 and more accumulation is faster"
+        )
+
+
+def sharding(config: SFTConfig) -> str:
+    """What spreads the weights over the processes, so that none holds them whole: FSDP, ZeRO-3, or "" for nothing."""
+    if config.fsdp or os.environ.get("ACCELERATE_USE_FSDP", "false").lower() in ("1", "true", "yes"):
+        return "FSDP"
+    plugin = config.deepspeed_plugin
+    return "ZeRO-3" if plugin is not None and plugin.zero_stage == 3 else ""
+
+
+def _check_processes(data: DataArguments, model: ModelArguments, config: SFTConfig) -> None:
+    spread = sharding(config)
+    if data.generation_problems and spread:
+        raise InvalidInputError(
+            f"generation_problems can't be used with {spread}: no process holds the whole model. Set it to 0 and"
+            " evaluate a checkpoint instead"
+        )
+    if model.muon_learning_rate and (spread or config.deepspeed_plugin is not None):
+        raise InvalidInputError(
+            "muon_learning_rate needs whole matrices: one process or plain DDP, not FSDP or DeepSpeed"
+        )
+    if model.use_peft and spread == "ZeRO-3":
+        raise InvalidInputError(
+            "use_peft with DeepSpeed ZeRO-3 is not supported, its adapters can't be merged here: use FSDP, or one GPU"
+        )
+    if model.use_peft and spread and (model.tags == "tokens" or model.chat_template != "keep"):
+        raise InvalidInputError(
+            f"use_peft with tags: tokens or another chat_template trains single rows of the embeddings, which {spread}"
+            " can't: use DDP (sft/accelerate/ddp.yaml) or one GPU, or train all weights"
         )
 
 
@@ -100,18 +130,21 @@ def check_recipe(data: DataArguments, model: ModelArguments, config: SFTConfig, 
     scratch = not model.model_name_or_path
     if scratch and (model.use_peft or model.rope_scaling != "none" or model.rope_theta or model.rope_factor):
         raise InvalidInputError("use_peft and rope_* change a checkpoint: set model_name_or_path as well")
-    if model.use_peft and config.deepspeed_plugin is not None and config.deepspeed_plugin.zero_stage == 3:
-        raise InvalidInputError(
-            "use_peft with DeepSpeed ZeRO-3 is not supported, its adapters can't be merged here: use FSDP, or one GPU"
-        )
+    _check_processes(data, model, config)
 
 
 def check_hardware(config: SFTConfig) -> None:
     """Refuse a recipe for a GPU on a machine without one; transformers would train on the CPU without a word.
 
     Raises:
-        InvalidInputError: there is no GPU, and the recipe doesn't say ``use_cpu``.
+        InvalidInputError: there is no GPU, and the recipe doesn't say ``use_cpu``; or one process sees several GPUs.
     """
+    if config.n_gpu > 1:
+        raise InvalidInputError(
+            f"one process sees {config.n_gpu} GPUs: start one for each (accelerate launch --config_file"
+            f" sft/accelerate/ddp.yaml --num_processes {config.n_gpu} -m sft.train ...), or show it a single one with"
+            " CUDA_VISIBLE_DEVICES=0"
+        )
     on_cpu = config.use_cpu or os.environ.get("ACCELERATE_USE_CPU", "false").lower() in ("1", "true", "yes")
     if config.device.type == "cpu" and not on_cpu:
         raise InvalidInputError(

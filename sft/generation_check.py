@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from accelerate.utils import broadcast_object_list
+from langchain_core.exceptions import ContextOverflowError
+from langchain_core.runnables import Runnable, RunnableLambda
 from transformers import TrainerCallback
 
 from inftythink_graph import EmbeddedChatModel, create_inftythink_graph
 from inftythink_graph.answers import MissingExtraError, answers_equal, gold_verifier
 from inftythink_graph.errors import InvalidInputError
-from inftythink_graph.evaluation import vanilla
+from inftythink_graph.evaluation import VanillaResult, vanilla
 from inftythink_graph.models.base import ModelCard
 from sft.held_out import HeldOutProblem
 from sft.random_states import kept_random_states
@@ -26,7 +28,7 @@ from sft.random_states import kept_random_states
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-__all__ = ["GenerationCheck", "Solved", "check_can_generate", "solve"]
+__all__ = ["GenerationCheck", "Solved", "solve"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +48,6 @@ class Solved:
     epochs: int
 
 
-def check_can_generate(trainer: Any) -> None:
-    """Refuse the check where no process holds the whole model.
-
-    Raises:
-        ValueError: the weights are sharded over processes.
-    """
-    stage = getattr(getattr(trainer.args, "deepspeed_plugin", None), "zero_stage", 0)
-    sharded = "FSDP" if trainer.is_fsdp_enabled else "ZeRO-3" if stage == 3 else ""
-    if sharded:
-        raise ValueError(
-            f"generation_problems can't be used with {sharded}: no process holds the whole model. Set it to 0 and"
-            " evaluate a checkpoint instead"
-        )
-
-
 def solve(
     chat: EmbeddedChatModel, problems: Sequence[HeldOutProblem], card: ModelCard, *, max_epochs: int
 ) -> list[Solved]:
@@ -72,29 +59,37 @@ def solve(
         card: how the model is used.
         max_epochs: most segments of a problem.
     """
-    if card.method == "vanilla":
-        chains = [vanilla(chat, problem.question, temperature=0.0) for problem in problems]
-        return [
-            Solved(_right(chain.answer, problem), float(not chain.cut and not chain.conclusion), not chain.cut, 1)
-            for chain, problem in zip(chains, problems, strict=True)
-        ]
-    graph = create_inftythink_graph(
-        chat, max_epochs=max_epochs, temperature=0.0, on_exhausted="return", keep_trace=True, stall_after=max_epochs + 1
+    ask: Runnable[Any, Any] = (
+        RunnableLambda(lambda asked: vanilla(chat, asked["question"], temperature=0.0))
+        if card.method == "vanilla"
+        else create_inftythink_graph(
+            chat,
+            max_epochs=max_epochs,
+            temperature=0.0,
+            on_exhausted="return",
+            keep_trace=True,
+            stall_after=max_epochs + 1,
+        )
     )
-    results = graph.batch(
+    results = ask.batch(
         [{"question": problem.question} for problem in problems],
         config={"max_concurrency": len(problems)},
         return_exceptions=True,
     )
     solved: list[Solved] = []
     for result, problem in zip(results, problems, strict=True):
-        if isinstance(result, InvalidInputError):  # its prompt leaves no room in the window
+        # Its prompt leaves no room in the window, as the graph says it and as a model says it.
+        if isinstance(result, InvalidInputError | ContextOverflowError):
             if not any(each.epochs == 0 for each in solved):
                 print(f"sft.train: a problem of the generation check can't be asked: {result}", file=sys.stderr)
             solved.append(Solved(False, 0.0, False, 0))
             continue
         if isinstance(result, BaseException):
             raise result
+        if isinstance(result, VanillaResult):
+            broken_off = not result.cut and not result.conclusion
+            solved.append(Solved(_right(result.answer, problem), float(broken_off), not result.cut, 1))
+            continue
         broken = [record["kind"] == "malformed" for record in result["trace"]]
         finished = result["status"] == "answered"
         right = finished and _right(result["answer"], problem)
@@ -136,14 +131,12 @@ class GenerationCheck(TrainerCallback):
         max_epochs: most segments of a problem.
 
     Raises:
-        ValueError: the weights are sharded over processes, or a known answer takes algebra to compare and math-verify
-            isn't installed.
+        ValueError: a known answer takes algebra to compare and math-verify isn't installed.
     """
 
     def __init__(
         self, trainer: Any, problems: Sequence[HeldOutProblem], card: ModelCard, *, every: int, max_epochs: int
     ) -> None:
-        check_can_generate(trainer)
         try:
             for problem in problems:
                 gold_verifier(problem.answer)

@@ -82,8 +82,8 @@ def check_life(data: LifeArguments, config: SFTConfig) -> None:
     """Refuse a run whose evaluation can't be what was meant, before anything is loaded.
 
     Raises:
-        ValueError: rows are held out and never evaluated, or evaluated and none held out; or evaluation rows are to be
-            packed.
+        ValueError: rows are held out and never evaluated, or evaluated and none held out; evaluation rows are to be
+            packed; or the best model is to be chosen by figures that not every evaluation has.
     """
     evaluates = str(getattr(config.eval_strategy, "value", config.eval_strategy)) != "no"
     if evaluates and not data.holds_out:
@@ -92,3 +92,9 @@ def check_life(data: LifeArguments, config: SFTConfig) -> None:
         raise ValueError("held-out rows are never evaluated with eval_strategy 'no': set it to 'steps' or 'epoch'")
     if config.eval_packing:
         raise ValueError("eval_packing must be left out or false: held-out rows are evaluated one by one, never packed")
+    best = str(config.metric_for_best_model or "")
+    if "generation_" in best and (not data.generation_problems or data.generation_every > 1):
+        raise ValueError(
+            f"metric_for_best_model: {best} must be known at every evaluation: set generation_problems, and"
+            " generation_every: 1"
+        )

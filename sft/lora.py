@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 from sft.arguments import DataArguments, ModelArguments
 
 if TYPE_CHECKING:
-    from peft import PeftConfig, PeftModel
+    from peft import PeftConfig
     from transformers import PreTrainedModel
     from trl import SFTTrainer
 
-__all__ = ["ADAPTER", "merged", "peft_config", "save_finished", "show_head_bias"]
+__all__ = ["ADAPTER", "complete_head", "merged", "peft_config", "save_finished"]
 
 ADAPTER = "adapter"
 """The folder in ``output_dir`` that keeps the adapter."""
@@ -49,15 +49,25 @@ def peft_config(model: ModelArguments, rows: Mapping[str, list[int]] | None = No
     return found
 
 
-def show_head_bias(model: PreTrainedModel | PeftModel) -> None:
-    """Let the output embedding of a model whose adapter trains some of its rows answer for its bias.
+def complete_head(model: PreTrainedModel) -> None:
+    """Give an output layer some of whose rows are trained the attribute that TRL's loss reads beside its weights.
 
-    peft's wrapper around such an embedding answers for the weight alone, and TRL's loss asks for both.
+    peft wraps such a layer, shows its weights with the trained rows in them, and nothing else of it.
+
+    Raises:
+        ValueError: the layer has a bias, which peft would leave out.
     """
+    from peft.utils.other import TrainableTokensWrapper
+
     head = model.get_output_embeddings()
-    inner = getattr(head, "original_module", None)
-    if inner is not None and not hasattr(head, "bias"):
-        object.__setattr__(head, "bias", getattr(inner, "bias", None))  # no second parameter of the model
+    if not isinstance(head, TrainableTokensWrapper):
+        return
+    if head.original_module.bias is not None:
+        raise ValueError(
+            "the model's output layer has a bias, and single rows of such a layer can't be trained beside adapters:"
+            " leave out tags: tokens and chat_template, and prepare the base before (python -m sft.prepare)"
+        )
+    head.bias = None
 
 
 def merged(base: PreTrainedModel, adapter: Path) -> PreTrainedModel:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from inftythink_graph.cli import main as cli_main
 from inftythink_graph.errors import InvalidInputError
 from sft.batch import accumulation_steps
+from sft.checks import check_hardware, check_recipe
 from sft.disk import DiskFullError, Footprint, check_output, full_disk_is_one_line
+from sft.recipe import read_recipe
 from sft.train import main
 
 RECIPE = """
@@ -113,6 +117,48 @@ def test_a_packed_row_may_be_longer_than_the_window_of_its_samples(
 def test_many_packed_rows_with_a_mask_are_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert _run(tmp_path, "packing: true\nper_device_train_batch_size: 2\n") == 0
     assert "its mask grows with the square" in capsys.readouterr().err
+
+
+def test_held_out_rows_are_not_packed_and_not_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    held_out = "synthetic_eval_chains: 4\neval_strategy: steps\neval_steps: 1\nper_device_eval_batch_size: 8\n"
+    assert _run(tmp_path, f"packing: true\nper_device_train_batch_size: 1\n{held_out}") == 0
+    assert "its mask grows" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("kind", "words", "message"),
+    [
+        ("FSDP", ["--generation_problems", "2", "--eval_share", "0.1"], "can't be used with FSDP: no process holds"),
+        ("ZeRO-3", ["--generation_problems", "2", "--eval_share", "0.1"], "can't be used with ZeRO-3"),
+        ("FSDP", ["--muon_learning_rate", "0.1"], "muon_learning_rate needs whole matrices"),
+        ("ZeRO-2", ["--muon_learning_rate", "0.1"], "muon_learning_rate needs whole matrices"),
+        ("ZeRO-3", ["--use_peft", "true"], "use_peft with DeepSpeed ZeRO-3 is not supported"),
+        ("FSDP", ["--use_peft", "true", "--tags", "tokens"], "single rows of the embeddings, which FSDP can't"),
+        ("FSDP", ["--use_peft", "true", "--chat_template", "inftythink"], "single rows of the embeddings"),
+        ("FSDP", ["--use_peft", "true"], ""),
+        ("ZeRO-2", ["--generation_problems", "2", "--eval_share", "0.1"], ""),
+        ("", ["--use_peft", "true", "--tags", "tokens", "--muon_learning_rate", "0.1"], ""),
+    ],
+)
+def test_what_spread_weights_can_not_do_is_known_before_they_are_read(
+    kind: str, words: list[str], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = ["--model_name_or_path", "base", "--max_length", "8192", "--use_cpu", "true", "--bf16", "false", *words]
+    data, model, config = read_recipe(recipe)
+    if kind == "FSDP":
+        monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    elif kind:
+        config.deepspeed_plugin = SimpleNamespace(zero_stage=int(kind[-1]))
+    with pytest.raises(InvalidInputError, match=message) if message else nullcontext():
+        check_recipe(data, model, config, None)
+
+
+def test_several_gpus_for_one_process_are_refused() -> None:
+    config = SimpleNamespace(n_gpu=4, use_cpu=False, device=SimpleNamespace(type="cuda"))
+    with pytest.raises(InvalidInputError, match=r"one process sees 4 GPUs: .*--num_processes 4.*CUDA_VISIBLE_DEVICES"):
+        check_hardware(config)  # type: ignore[arg-type] - what the check reads of one
+    config.n_gpu = 1
+    check_hardware(config)  # type: ignore[arg-type] - as above
 
 
 def test_the_global_batch_is_shared_by_processes() -> None:

@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from datasets_build.synthetic import generate
 from inftythink_graph import EmbeddedChatModel
 from inftythink_graph.models import ModelCard, bundled_path, vanilla_twin_path
-from sft.generation_check import GenerationCheck, check_can_generate, solve
+from sft.generation_check import GenerationCheck, solve
 from sft.held_out import HeldOutProblem
 
 pytestmark = pytest.mark.integration
@@ -32,8 +32,6 @@ class _Trainer:
         self.model = AutoModelForCausalLM.from_pretrained(folder)
         self.processing_class = AutoTokenizer.from_pretrained(folder)
         self.accelerator = SimpleNamespace(unwrap_model=lambda model, **_: model)
-        self.args = SimpleNamespace(deepspeed_plugin=None)
-        self.is_fsdp_enabled = False
         self.logged: list[dict[str, float]] = []
 
     def log(self, logs: dict[str, float]) -> None:
@@ -99,22 +97,14 @@ def test_it_comes_at_every_so_many_evaluations_and_names_its_figures() -> None:
     assert metrics["eval_generation_exhausted"] == 1
 
 
-def test_a_problem_that_does_not_fit_the_window_is_counted_and_said(capsys: pytest.CaptureFixture[str]) -> None:
-    card = ModelCard.read(bundled_path())
+@pytest.mark.parametrize("folder", [bundled_path(), vanilla_twin_path()], ids=["inftythink", "vanilla"])
+def test_a_problem_that_does_not_fit_the_window_is_counted_and_said(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    card = ModelCard.read(folder)
     assert card is not None
-    model = EmbeddedChatModel()
-    problems = [HeldOutProblem("a", "Why? " * 200, "1", 1), HeldOutProblem("b", "Why? " * 300, "1", 1)]
+    model = EmbeddedChatModel(model_path=str(folder))
+    problems = [HeldOutProblem("a", "Why? " * 1000, "1", 1), HeldOutProblem("b", "Why? " * 1200, "1", 1)]
     solved = solve(model, problems, card, max_epochs=2)
     assert [(each.right, each.finished, each.epochs) for each in solved] == [(False, False, 0)] * 2
     assert capsys.readouterr().err.count("can't be asked") == 1
-
-
-@pytest.mark.parametrize(("fsdp", "stage", "name"), [(True, 0, "FSDP"), (False, 3, "ZeRO-3")])
-def test_sharded_weights_are_refused(fsdp: bool, stage: int, name: str) -> None:
-    trainer = SimpleNamespace(
-        is_fsdp_enabled=fsdp, args=SimpleNamespace(deepspeed_plugin=SimpleNamespace(zero_stage=stage))
-    )
-    with pytest.raises(ValueError, match=f"can't be used with {name}"):
-        check_can_generate(trainer)
-    trainer.is_fsdp_enabled, trainer.args.deepspeed_plugin.zero_stage = False, 2
-    check_can_generate(trainer)

@@ -140,6 +140,13 @@ def test_what_can_not_be_held_out_is_said(tokenizer: PreTrainedTokenizerFast, tm
             ["--eval_share", "0.1", "--eval_strategy", "epoch", "--eval_packing", "true"],
             "eval_packing must be left out",
         ),
+        (
+            [
+                *("--eval_share", "0.1", "--eval_strategy", "epoch", "--generation_problems", "2"),
+                *("--generation_every", "2", "--metric_for_best_model", "eval_generation_accuracy"),
+            ],
+            "must be known at every evaluation",
+        ),
     ],
 )
 def test_options_that_contradict_each_other_exit_2(

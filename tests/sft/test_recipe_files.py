@@ -85,6 +85,13 @@ def test_every_recipe_has_its_own_output_folder() -> None:
     assert len(folders) == len(set(folders))
 
 
+def test_a_base_without_a_chat_template_is_given_one() -> None:
+    for path in SHIPPED:
+        _, model, _ = _read(path)
+        without = model.model_name_or_path == "meta-llama/Llama-3.1-8B"
+        assert model.chat_template == ("inftythink" if without else "keep"), path
+
+
 @pytest.mark.parametrize("method", ["inftythink", "vanilla"])
 def test_the_paper_s_five_bases_are_trained_with_the_paper_s_settings(method: str) -> None:
     recipes = [_read(path) for path in SHIPPED if path.parent.name == "paper" and not path.stem.endswith("-rope")]
