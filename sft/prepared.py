@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from sft.arguments import DataArguments
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["Prepared", "Sources", "first_rows_fit", "prepare"]
+__all__ = ["HELD_OUT", "TRAIN", "Prepared", "Sources", "first_rows_fit", "prepare"]
+
+TRAIN, HELD_OUT = "train.arrow", "held_out.arrow"
 
 _SAMPLE = 32  # rows
 
@@ -114,11 +117,24 @@ def _judged(
         yield judged(row, item, True)
 
 
-def prepare(args: DataArguments, sources: Sources, tokenizer: PreTrainedTokenizerBase, max_length: int) -> Prepared:
+def prepare(
+    args: DataArguments,
+    sources: Sources,
+    tokenizer: PreTrainedTokenizerBase,
+    max_length: int,
+    folder: Path | None = None,
+) -> Prepared:
     """Tokenize the rows for ``SFTTrainer`` and count what happened to them.
 
     Rows above ``max_length`` are left out whole, never cut: a cut row would lose its summary and its end. So are rows
     whose completion holds the end-of-sequence token: they would teach the model to stop there.
+
+    Args:
+        args: the recipe.
+        sources: the rows.
+        tokenizer: the model's.
+        max_length: most tokens of a row.
+        folder: where the tokenized rows go, in the files :data:`TRAIN` and :data:`HELD_OUT`; None keeps them in memory.
 
     Raises:
         ValueError: no row is left to train on or to evaluate, rows are too long and the recipe refuses them, an example
@@ -128,7 +144,8 @@ def prepare(args: DataArguments, sources: Sources, tokenizer: PreTrainedTokenize
 
     funnel: Counter[str] = Counter()
     overlong: Counter[str] = Counter()
-    train, held, problems = RowTable(), RowTable(kinds=KINDS), Problems()
+    files = (None, None) if folder is None else (folder / TRAIN, folder / HELD_OUT)
+    train, held, problems = RowTable(files[0]), RowTable(files[1], kinds=KINDS), Problems()
     trained: set[str] = set()
     judged = _judged(args, sources, tokenizer, max_length)
     for each in tqdm(judged, desc="preparing rows", unit="", disable=None):  # None: silent where nobody watches

@@ -6,18 +6,18 @@ import hashlib
 import json
 import os
 import shutil
-import sys
+import socket
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from inftythink_graph.errors import one_line
 from inftythink_graph.protocol import PROTOCOL_VERSION
 from sft.arguments import DataArguments
 from sft.held_out import HeldOutProblem
 from sft.life_arguments import LifeArguments
-from sft.prepared import Prepared, Sources, first_rows_fit, prepare
+from sft.prepared import HELD_OUT, TRAIN, Prepared, Sources, first_rows_fit, prepare
 from sft.row_table import fingerprint
 
 if TYPE_CHECKING:
@@ -58,35 +58,38 @@ def cache_key(
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
+def _open(folder: Path, meta: Mapping[str, Any]) -> Prepared:
+    from datasets import Dataset
+
+    held_out = Dataset.from_file(str(folder / HELD_OUT)) if meta["held_out"] else None
+    problems = tuple(HeldOutProblem(**each) for each in meta["problems"])
+    train = Dataset.from_file(str(folder / TRAIN))
+    return Prepared(train, held_out, problems, Counter(meta["funnel"]), meta["fingerprint"])
+
+
 def _read(folder: Path, key: str) -> Prepared | None:
     """The rows in a cache; None where it is none, is torn, or was made of something else."""
-    from datasets import load_from_disk
-
     try:
         meta: dict[str, Any] = json.loads((folder / _META).read_text())
         if meta["key"] != key:
             return None
-        train = load_from_disk(str(folder / "train"))
-        held_out = load_from_disk(str(folder / "held_out")) if meta["held_out"] else None
-        problems = tuple(HeldOutProblem(**each) for each in meta["problems"])
-        if fingerprint(train) != meta["fingerprint"]:
-            return None
-        return Prepared(train, held_out, problems, Counter(meta["funnel"]), meta["fingerprint"])
+        found = _open(folder, meta)
+        return found if fingerprint(found.train) == found.fingerprint else None
     except (OSError, ValueError, KeyError, TypeError):  # ValueError: pyarrow's and json's own are among them
         return None
 
 
-def _write(folder: Path, key: str, rows: Prepared) -> None:
-    """Keep the rows: in a folder beside, which then takes the place of ``folder`` at once."""
-    from datasets import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
-
-    beside = folder.with_name(f"{folder.name}.{os.getpid()}")
-    had_bars = not are_progress_bars_disabled()
-    disable_progress_bars()
+def _made(
+    args: DataArguments, tokenizer: PreTrainedTokenizerBase, max_length: int, sources: Sources, output: Path, key: str
+) -> Prepared:
+    """Prepare the rows in a folder beside, which then takes the cache's place at once."""
+    folder = output / CACHE
+    # Of this process alone, and the same one after a kill, so that what was left behind is written over.
+    beside = output / f"{CACHE}.{socket.gethostname()}.{os.environ.get('LOCAL_RANK', '0')}"
     try:
-        rows.train.save_to_disk(str(beside / "train"))
-        if rows.held_out is not None:
-            rows.held_out.save_to_disk(str(beside / "held_out"))
+        shutil.rmtree(beside, ignore_errors=True)
+        beside.mkdir(parents=True)
+        rows = prepare(args, sources, tokenizer, max_length, beside)
         meta = {
             "key": key,
             "fingerprint": rows.fingerprint,
@@ -95,14 +98,19 @@ def _write(folder: Path, key: str, rows: Prepared) -> None:
             "problems": [asdict(each) for each in rows.problems],
         }
         (beside / _META).write_text(json.dumps(meta))
+        # Another machine may have put the same rows there meanwhile, and its processes read them: they stay.
+        if (there := _read(folder, key)) is not None:
+            return there
         shutil.rmtree(folder, ignore_errors=True)
-        beside.rename(folder)
-    except OSError as error:  # a full disk: the run goes on without a cache
-        print(f"sft.train: the tokenized rows can't be kept in {folder}: {one_line(error)}", file=sys.stderr)
-        shutil.rmtree(beside, ignore_errors=True)
+        try:
+            beside.rename(folder)
+        except OSError:
+            if (there := _read(folder, key)) is None:
+                raise
+            return there
     finally:
-        if had_bars:
-            enable_progress_bars()
+        shutil.rmtree(beside, ignore_errors=True)
+    return _open(folder, meta)
 
 
 def prepared_rows(
@@ -110,20 +118,23 @@ def prepared_rows(
 ) -> tuple[Prepared, bool]:
     """The rows of a run, and whether they come from the cache in ``output``.
 
-    The first rows are prepared anew and compared, so a cache that an older version of the code has made isn't used.
+    They lie in files there, and are read from these as they are needed: the memory that they take doesn't grow with
+    their number. Without a cache (``cache_rows: false``, or a tokenizer that can't be told from others) they are in
+    memory. The first rows of a cache are prepared anew and compared, so one that an older version of the code has made
+    isn't used.
 
     Raises:
         ValueError: as :func:`~sft.prepared.prepare`.
+        OSError: they can't be written.
     """
     sources = Sources.open(args, tokenizer)
     key = cache_key(args, sources.identity, tokenizer, max_length) if args.cache_rows else None
-    folder = output / CACHE
-    cached = _read(folder, key) if key and folder.is_dir() else None
+    if key is None:
+        return prepare(args, sources, tokenizer, max_length), False
+    cached = _read(output / CACHE, key)
     if cached is not None:
         if first_rows_fit(cached, args, sources, tokenizer, max_length):
             return cached, True
+        shutil.rmtree(output / CACHE, ignore_errors=True)
         sources = Sources.open(args, tokenizer)  # the first ones are taken
-    rows = prepare(args, sources, tokenizer, max_length)
-    if key:
-        _write(folder, key, rows)
-    return rows, False
+    return _made(args, tokenizer, max_length, sources, output, key), False

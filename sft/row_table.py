@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 from array import array
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -12,16 +14,28 @@ if TYPE_CHECKING:
 
 __all__ = ["RowTable", "fingerprint"]
 
-_CHUNK = 10_000  # rows
+_CHUNK = 4_000_000  # tokens: what is kept in memory before it goes to the file
+_BATCH = 1000  # rows
 _COLUMNS = ("input_ids", "labels")
 
 
 class RowTable:
-    """Grows by rows; 32 bits a token, where lists of Python numbers take 64 and more."""
+    """Grows by rows; 32 bits a token, in a file, so that memory doesn't bound how many there are.
 
-    def __init__(self, *, kinds: Sequence[str] = ()) -> None:
+    Args:
+        path: the file; None for a table in memory.
+        kinds: the names of the rows' kinds, where they have one.
+    """
+
+    def __init__(self, path: Path | None = None, *, kinds: Sequence[str] = ()) -> None:
+        import pyarrow as pa
+
+        self._path = path
         self._kinds = list(kinds)
-        self._chunks: list[Any] = []
+        numbers = pa.list_(pa.int32())
+        self._schema = pa.schema({name: numbers for name in _COLUMNS} | ({"kind": pa.int8()} if kinds else {}))
+        self._sink: Any = None
+        self._writer: Any = None
         self._rows = 0
         self._clear()
 
@@ -41,15 +55,16 @@ class RowTable:
         if self._kinds:
             self._kind.append(self._kinds.index(kind))
         self._rows += 1
-        if len(self._ends) > _CHUNK:
-            self._close()
+        if self._ends[-1] >= _CHUNK:
+            self._flush()
 
-    def _close(self) -> None:
+    def _flush(self) -> None:
         import numpy as np
         import pyarrow as pa
 
-        if len(self._ends) == 1:
-            return
+        if self._writer is None:
+            self._sink = pa.BufferOutputStream() if self._path is None else pa.OSFile(str(self._path), "wb")
+            self._writer = pa.ipc.new_stream(self._sink, self._schema)
         ends = pa.array(np.array(self._ends, dtype=np.int32))
         columns = {
             name: pa.ListArray.from_arrays(ends, pa.array(np.array(values, dtype=np.int32)))
@@ -57,16 +72,22 @@ class RowTable:
         }
         if self._kinds:
             columns["kind"] = pa.array(np.array(self._kind, dtype=np.int8))
-        self._chunks.append(pa.RecordBatch.from_pydict(columns))
+        self._writer.write_batch(pa.RecordBatch.from_pydict(columns, schema=self._schema))
         self._clear()
 
     def dataset(self) -> Dataset:
-        """The rows as a data set."""
+        """The rows as a data set; nothing can be added afterwards."""
         import pyarrow as pa
         from datasets import Dataset
 
-        self._close()
-        return Dataset(pa.Table.from_batches(self._chunks))
+        self._flush()
+        self._writer.close()
+        if self._path is not None:
+            self._sink.close()
+            return Dataset.from_file(str(self._path))
+        table = pa.ipc.open_stream(self._sink.getvalue()).read_all()
+        # With no name of its own, a data set in memory would be pickled as a whole to give it one.
+        return Dataset(table, fingerprint=secrets.token_hex(8))
 
 
 def fingerprint(rows: Dataset) -> str:
@@ -75,7 +96,7 @@ def fingerprint(rows: Dataset) -> str:
 
     table = rows.with_format("arrow")
     hashes = {name: hashlib.sha256() for name in ("lengths", *_COLUMNS)}
-    for batch in table.iter(batch_size=_CHUNK):
+    for batch in table.iter(batch_size=_BATCH):
         for name in _COLUMNS:
             column = batch[name].combine_chunks()
             if name == "input_ids":

@@ -27,6 +27,7 @@ from sft.row_cache import prepared_rows
 from sft.run_record import Run
 from sft.trl_guards import check_config, check_prepared
 from sft.upload import Upload
+from sft.window import own_window
 
 if TYPE_CHECKING:
     from trl import SFTConfig
@@ -52,13 +53,20 @@ def train(data: DataArguments, model_args: ModelArguments, config: SFTConfig) ->
 
     Raises:
         ValueError: the recipe can't be run, or is not the one that the run was begun with.
-        DiskFullError: no room was left for a checkpoint or for the finished model.
+        DiskFullError: no room was left for the tokenized rows, a checkpoint or the finished model.
     """
     check_config(config)
     check_life(data, config)
     upload = Upload.planned(config)
     window = preflight(data, model_args, config)
     run = Run.open(data, model_args, config)
+    with full_disk_is_one_line(run.folder):
+        final = _train(data, model_args, config, run, window)
+    upload.send(final)
+    return final
+
+
+def _train(data: DataArguments, model_args: ModelArguments, config: SFTConfig, run: Run, window: int | None) -> Path:
     model, tokenizer = load_model(data, model_args, config)
     with config.main_process_first(desc="preparing rows"):
         rows, cached = prepared_rows(data, tokenizer, row_limit(config, window), run.folder)
@@ -69,17 +77,14 @@ def train(data: DataArguments, model_args: ModelArguments, config: SFTConfig) ->
         print(json.dumps(said), flush=True)
         if config.resume_from_checkpoint == "auto":
             print(json.dumps({"resumed_from": run.checkpoint}), flush=True)
-    context = int(getattr(model.config, "max_position_embeddings", config.max_length))
+    context = own_window(model.config) or int(config.max_length or 0)
     known = {"base_model": model_args.model_name_or_path, "data_fingerprint": rows.fingerprint}
     card = model_card(data, context, tokenizer=tokenizer, **known)
     config.eval_on_start = config.eval_on_start and run.checkpoint is None
     trainer = build_trainer(model, tokenizer, rows, data, model_args, config, card)
     check_prepared(trainer.train_dataset, rows.funnel)
-    with full_disk_is_one_line(run.folder):
-        trainer.train(resume_from_checkpoint=run.checkpoint)
-        final = save_final(trainer, data, model_args, config, card, dict(rows.funnel))
-    upload.send(final)
-    return final
+    trainer.train(resume_from_checkpoint=run.checkpoint)
+    return save_final(trainer, data, model_args, config, card, dict(rows.funnel))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -97,14 +102,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, FileNotFoundError) as error:
         return _refuse(error, 2)
     except DiskFullError as error:
-        return _refuse(error, 1)
+        return _refuse(error, 1, everyone=True)
     if os.environ.get("RANK", "0") == "0":
         print(f"model saved in {final}")
     return 0
 
 
-def _refuse(error: Exception, code: int) -> int:
-    if os.environ.get("LOCAL_RANK", "0") == "0":  # once on each machine: one disk may be full and another not
+def _refuse(error: Exception, code: int, *, everyone: bool = False) -> int:
+    # What all processes find is said once on each machine; a full disk may stop a single one.
+    if everyone or os.environ.get("LOCAL_RANK", "0") == "0":
         print(f"sft.train: {error}", file=sys.stderr)
     return code
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import resource
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,11 @@ from datasets import Dataset
 from transformers import PreTrainedTokenizerFast
 
 from datasets_build.row_tokens import tokenize_row
-from sft import row_batches
+from sft import row_batches, row_cache, row_table
 from sft.arguments import DataArguments
 from sft.data import load_rows
-from sft.prepared import Sources, prepare
+from sft.disk import DiskFullError, full_disk_is_one_line
+from sft.prepared import TRAIN, Sources, prepare
 from sft.row_batches import tokenize_rows
 from sft.row_cache import CACHE, cache_key, prepared_rows
 from sft.row_table import RowTable, fingerprint
@@ -159,6 +161,14 @@ class TestCache:
         assert (again.problems, again.funnel, again.fingerprint) == (made.problems, made.funnel, made.fingerprint)
         assert {path.name for path in tmp_path.iterdir()} == {CACHE}
 
+    def test_rows_lie_in_files_and_not_in_memory(self, tmp_path: Path, tokenizer: PreTrainedTokenizerFast) -> None:
+        for rows, _ in (self._prepare(tmp_path, tokenizer) for _ in range(2)):
+            for part in (rows.train, rows.held_out):
+                assert [Path(file["filename"]).parent for file in part.cache_files] == [tmp_path / CACHE]
+        found, _ = self._prepare(tmp_path, tokenizer, cache_rows=False)
+        assert not found.train.cache_files
+        assert found.train[:] == rows.train[:]
+
     @pytest.mark.parametrize("changes", [{"eta": 47}, {"synthetic_seed": 1}, {"synthetic_eval_chains": 3}], ids=str)
     def test_other_options_prepare_anew(
         self, tmp_path: Path, tokenizer: PreTrainedTokenizerFast, changes: dict[str, Any]
@@ -177,7 +187,7 @@ class TestCache:
 
     def test_a_torn_one_prepares_anew(self, tmp_path: Path, tokenizer: PreTrainedTokenizerFast) -> None:
         made, _ = self._prepare(tmp_path, tokenizer)
-        arrow = next((tmp_path / CACHE / "train").glob("*.arrow"))
+        arrow = tmp_path / CACHE / TRAIN
         arrow.write_bytes(arrow.read_bytes()[: arrow.stat().st_size // 2])
         again, cached = self._prepare(tmp_path, tokenizer)
         assert not cached
@@ -186,27 +196,63 @@ class TestCache:
     def test_one_of_other_code_prepares_anew(self, tmp_path: Path, tokenizer: PreTrainedTokenizerFast) -> None:
         """A cache that is whole, but whose rows would come out differently today."""
         made, _ = self._prepare(tmp_path, tokenizer)
-        stale = Dataset.from_dict({"input_ids": [[5, 6], [7]], "labels": [[5, 6], [7]]})
-        stale.save_to_disk(str(tmp_path / CACHE / "train"))
+        table = RowTable(tmp_path / CACHE / TRAIN)
+        for ids in ([5, 6], [7]):
+            table.add({"input_ids": ids, "labels": ids})
+        stale = table.dataset()
         meta = tmp_path / CACHE / "rows.json"
         meta.write_text(json.dumps({**json.loads(meta.read_text()), "fingerprint": fingerprint(stale)}))
         again, cached = self._prepare(tmp_path, tokenizer)
         assert not cached
         assert again.fingerprint == made.fingerprint
 
-    def test_a_full_disk_costs_the_cache_and_not_the_run(
-        self,
-        tmp_path: Path,
-        tokenizer: PreTrainedTokenizerFast,
-        monkeypatch: pytest.MonkeyPatch,
-        capsys: pytest.CaptureFixture[str],
+    def test_a_full_disk_is_said_and_nothing_is_left_behind(
+        self, tmp_path: Path, tokenizer: PreTrainedTokenizerFast
     ) -> None:
-        def full(*_: Any, **__: Any) -> None:
-            raise OSError(28, "No space left on device")
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+        try:
+            with pytest.raises(DiskFullError, match="no checkpoint was complete yet"), full_disk_is_one_line(tmp_path):
+                self._prepare(tmp_path, tokenizer)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert not any(tmp_path.iterdir())
 
-        monkeypatch.setattr(Dataset, "save_to_disk", full)
+    def test_rows_that_another_machine_has_put_there_stay(
+        self, tmp_path: Path, tokenizer: PreTrainedTokenizerFast, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Its processes read from these files: they must not be replaced under them."""
+        made = row_cache.prepare
+
+        def overtaken(*args: Any, **options: Any) -> Any:
+            rows = made(*args, **options)
+            monkeypatch.setattr(row_cache, "prepare", made)
+            monkeypatch.setattr(row_cache.socket, "gethostname", lambda: "other")
+            self._prepare(tmp_path, tokenizer)
+            places.append((tmp_path / CACHE / TRAIN).stat().st_ino)
+            return rows
+
+        places: list[int] = []
+        monkeypatch.setattr(row_cache, "prepare", overtaken)
         rows, cached = self._prepare(tmp_path, tokenizer)
         assert not cached
         assert len(rows.train) > 0
-        assert "can't be kept in" in capsys.readouterr().err
-        assert not any(tmp_path.iterdir())
+        assert [(tmp_path / CACHE / TRAIN).stat().st_ino] == places
+        assert {path.name for path in tmp_path.iterdir()} == {CACHE}
+
+
+def test_a_table_in_chunks_is_the_table_in_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [{"input_ids": list(range(size)), "labels": [-100] * size} for size in (3, 5, 1, 7, 2)]
+
+    def table(path: Path | None) -> Dataset:
+        found = RowTable(path, kinds=("a", "b"))
+        for number, row in enumerate(rows):
+            found.add(row, "ab"[number % 2])
+        assert len(found) == 5
+        return found.dataset()
+
+    whole = table(None)
+    monkeypatch.setattr(row_table, "_CHUNK", 4)
+    for chunked in (table(None), table(tmp_path / "rows.arrow")):
+        assert chunked[:] == whole[:]
+        assert fingerprint(chunked) == fingerprint(whole)
