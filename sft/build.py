@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from inftythink_graph.models.base import ModelCard
 from sft.arguments import DataArguments, ModelArguments
 from sft.held_out import picked
-from sft.lora import peft_config, show_head_bias
+from sft.lora import check_trained_rows, peft_config, show_head_bias
 from sft.prepared import Prepared
 from sft.tags import trained_rows
 
@@ -46,8 +46,8 @@ def build_trainer(
         card: how the model is used; the generation check uses it so.
 
     Raises:
-        ValueError: the generation check can't be run: no problem is short enough, or the weights are sharded; or Muon
-            can't be used with the way that the weights are spread.
+        ValueError: the generation check can't be run: no problem is short enough, or the weights are sharded; or Muon,
+            or an adapter of the embeddings, can't be used with the way that the weights are spread.
     """
     from sft.generation_check import GenerationCheck
     from sft.run_log import LogFiles
@@ -59,15 +59,17 @@ def build_trainer(
     else:  # tokenized, labelled and within max_length: nothing is left to prepare
         config.dataset_kwargs = {**(config.dataset_kwargs or {}), "skip_prepare_dataset": True}
     config.eval_packing = False
+    learned = trained_rows(model_args, model, tokenizer) if model_args.use_peft else {}
     trainer = RunTrainer(
         model=model,
         args=config,
         train_dataset=train,
         held_out=rows.held_out,
         processing_class=tokenizer,
-        peft_config=peft_config(model_args, trained_rows(model_args, model, tokenizer)),
+        peft_config=peft_config(model_args, learned),
         optimizer_cls_and_kwargs=_optimizer(model_args, config),
     )
+    check_trained_rows(learned, trainer)
     show_head_bias(trainer.model)
     if model_args.muon_learning_rate and (trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled):
         raise ValueError("muon_learning_rate needs whole matrices: one process or plain DDP, not FSDP or DeepSpeed")
