@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from inftythink_graph import EmbeddedChatModel, create_inftythink_graph
 from inftythink_graph.protocol import TAGS
-from sft.lora import ADAPTER, merged
+from sft.lora import ADAPTER, check_trained_rows, merged
 from sft.prepare import main as prepare
 from sft.train import main
 
@@ -142,3 +143,11 @@ def test_tags_as_tokens_are_learned_by_an_adapter_and_judged_as_they_are_saved(t
 
     graph = create_inftythink_graph(EmbeddedChatModel(model_path=str(final)), max_epochs=2, on_exhausted="return")
     assert graph.invoke({"question": "Multiply 7 by 9 by repeated addition."})["epochs"] >= 1
+
+
+def test_new_tokens_are_not_trained_by_an_adapter_under_fsdp() -> None:
+    sharded, whole = (SimpleNamespace(is_fsdp_enabled=fsdp) for fsdp in (True, False))
+    with pytest.raises(ValueError, match="use_peft with FSDP can't train the embeddings of new tokens"):
+        check_trained_rows({"embed_tokens": [7]}, sharded)
+    check_trained_rows({}, sharded)
+    check_trained_rows({"embed_tokens": [7]}, whole)
