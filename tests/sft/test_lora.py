@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,23 @@ def test_a_checkpoint_holds_adapters_only_and_a_run_goes_on_from_it(base: Path, 
     last.rmdir()
     _train(tmp_path, "lora", *words, "--resume")
     assert torch.allclose(_logits(first), _logits(AutoModelForCausalLM.from_pretrained(output / "final")), atol=1e-4)
+
+
+@pytest.mark.parametrize("adapters", ["true", "false"])
+def test_sampling_is_the_recipe_s_from_the_first_checkpoint_on(base: Path, tmp_path: Path, adapters: str) -> None:
+    """A base's own settings may be such that transformers refuses to save them."""
+    start = tmp_path / "start"
+    shutil.copytree(base, start)
+    (start / "generation_config.json").write_text(
+        '{"do_sample": false, "temperature": 0.3, "repetition_penalty": 1.05}'
+    )
+    words = ["--model_name_or_path", str(start), "--sampling_temperature", "0.6", "--use_peft", adapters]
+    output = _train(tmp_path, "run", *words)
+    saved = [output / "final", *([output / "checkpoint-2"] if adapters == "false" else [])]
+    for folder in saved:
+        settings = json.loads((folder / "generation_config.json").read_text())
+        assert (settings["do_sample"], settings["temperature"]) == (True, 0.6)
+        assert "repetition_penalty" not in settings
 
 
 def test_a_wider_window_is_in_the_finished_folder(base: Path, tmp_path: Path) -> None:
