@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from small_runs import write_recipe
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from sft.lora import ADAPTER, merged
@@ -15,38 +17,12 @@ from sft.train import main
 
 pytestmark = pytest.mark.integration
 
-RECIPE = """
-dataset: synthetic
-eta: 48
-summary_budget: 20
-synthetic_families: [product]
-synthetic_chains: 30
-synthetic_max_steps: 20
-hidden_size: 32
-num_layers: 2
-num_heads: 2
-intermediate_size: 48
-vocab_size: 320
-max_length: 192
-per_device_train_batch_size: 4
-max_steps: 4
-learning_rate: 1.0e-2
-bf16: false
-use_cpu: true
-gradient_checkpointing: true
-logging_steps: 1
-save_steps: 2
-report_to: none
-disable_tqdm: true
-"""
+RUN: dict[str, Any] = {"max_steps": 4, "gradient_checkpointing": True, "save_strategy": "steps", "save_steps": 2}
 
 
 def _train(folder: Path, name: str, *words: str) -> Path:
-    recipe = folder / "recipe.yaml"
-    recipe.write_text(RECIPE)
-    output = folder / name
-    assert main(["--config", str(recipe), "--output_dir", str(output), *words]) == 0
-    return output
+    assert main([*write_recipe(folder / f"{name}.yaml", **RUN), *words]) == 0
+    return folder / name
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +52,7 @@ def test_the_finished_folder_is_base_and_adapter_in_one(base: Path, tmp_path: Pa
     assert torch.allclose(again, whole, atol=1e-5)
     assert AutoTokenizer.from_pretrained(final).chat_template
     card = json.loads((final / "inftythink.json").read_text())
-    assert (card["eta"], card["context"]) == (48, 192)
+    assert (card["eta"], card["context"]) == (24, 192)
 
 
 def test_a_checkpoint_holds_adapters_only_and_a_run_goes_on_from_it(base: Path, tmp_path: Path) -> None:
