@@ -21,6 +21,9 @@ class DataArguments(LifeArguments):
     """
 
     dataset: str = field(default="synthetic", metadata={"help": "synthetic, a .parquet/.jsonl file, or a Hub name"})
+    dataset_config: str = field(
+        default="", metadata={"help": "configuration of a Hub data set, vanilla for example; eval_dataset's too"}
+    )
     dataset_split: str = field(default="train", metadata={"help": "split of a Hub data set"})
     method: Literal["inftythink", "vanilla"] = field(
         default="inftythink", metadata={"help": "instances of segments, or whole chains (the baseline)"}

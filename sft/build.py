@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any
 from inftythink_graph.models.base import ModelCard
 from sft.arguments import DataArguments, ModelArguments
 from sft.held_out import picked
-    check_trained_rows(learned, trainer)
-    if model_args.use_peft:
-        complete_head(trainer.model)
+from sft.lora import complete_head, peft_config
 from sft.prepared import Prepared
 from sft.tags import trained_rows
 
@@ -54,9 +52,7 @@ def build_trainer(
         card: how the model is used; the generation check uses it so.
 
     Raises:
-    check_trained_rows(learned, trainer)
-    if model_args.use_peft:
-        complete_head(trainer.model)
+        ValueError: no problem of the generation check is short enough, or the model's output layer can't be adapted.
     """
     from sft.generation_check import GenerationCheck
     from sft.run_log import LogFiles
@@ -68,17 +64,15 @@ def build_trainer(
     else:  # tokenized, labelled and within max_length: nothing is left to prepare
         config.dataset_kwargs = {**(config.dataset_kwargs or {}), "skip_prepare_dataset": True}
     config.eval_packing = False
-    learned = trained_rows(model_args, model, tokenizer) if model_args.use_peft else {}
     trainer = RunTrainer(
         model=model,
         args=config,
         train_dataset=train,
         held_out=rows.held_out,
         processing_class=tokenizer,
-        peft_config=peft_config(model_args, learned),
+        peft_config=peft_config(model_args, trained_rows(model_args, model, tokenizer)),
         optimizer_cls_and_kwargs=_optimizer(model_args, config),
     )
-    check_trained_rows(learned, trainer)
     if model_args.use_peft:
         complete_head(trainer.model)
     if data.generation_problems:

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from sft.final import model_card
+from sft.final import is_finished, model_card
 from sft.train import main as train_main
 from sft.train import parse
 
@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     recipe = ["--config", args.config, *(["--output_dir", str(args.output_dir)] if args.output_dir else [])]
     data, _, config = parse(recipe)
     final = args.model or Path(str(config.output_dir)) / "final"
-    if args.model is None and not final.is_dir():
+    if args.model is None and not is_finished(final):
         code = train_main([*recipe, "--resume"])
         if code:
             return code

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
     from trl import SFTConfig
 
-__all__ = ["cast_weights", "generation_settings", "model_card", "save_final"]
+__all__ = ["cast_weights", "generation_settings", "is_finished", "model_card", "save_final"]
 
 
 def model_card(
@@ -74,6 +74,11 @@ def generation_settings(
     return {**stops, "do_sample": True, "temperature": temperature, **nucleus}
 
 
+def is_finished(folder: Path) -> bool:
+    """Whether a folder was saved to its end: the card for the hub is its last file."""
+    return (folder / "README.md").is_file()
+
+
 def cast_weights(folder: Path, dtype: str) -> None:
     """Rewrite a model's floating-point weights in another type, one file after the other.
 
@@ -112,8 +117,6 @@ def save_final(
     Returns:
         The folder.
     """
-    from transformers import GenerationConfig
-
     from sft.hub_card import write_hub_card
     from sft.lora import save_finished
     from sft.picture import save_picture
@@ -121,17 +124,11 @@ def save_final(
 
     output = Path(config.output_dir or ".")
     final = output / "final"
-    tokenizer = trainer.processing_class
-    live = trainer.accelerator.unwrap_model(trainer.model)
-    live.generation_config = GenerationConfig(
-        **generation_settings(data, tokenizer, live.generation_config.eos_token_id)
-    )
     save_finished(trainer, data, model, final)
     if trainer.is_world_process_zero():
         dtype = data.save_dtype if data.save_dtype != "auto" else "bfloat16" if config.bf16 else ""
         if dtype:
             cast_weights(final, dtype)
-        live.generation_config.save_pretrained(final)
         card.write(final)
         history = trainer.state.log_history
         write_log(history, final)

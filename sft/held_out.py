@@ -16,7 +16,7 @@ from sft.arguments import DataArguments
 from sft.row_kinds import row_kind
 from sft.synthetic_rows import problem_rows
 
-__all__ = ["HeldOutProblem", "Problems", "is_held_out", "picked", "synthetic_eval_rows"]
+__all__ = ["HeldOutProblem", "Problems", "is_held_out", "picked", "synthetic_eval_rows", "uuid_of"]
 
 _BUCKETS = 10_000
 
@@ -36,6 +36,12 @@ class HeldOutProblem:
     question: str
     answer: str
     epochs: int
+
+
+def uuid_of(row: Mapping[str, Any]) -> str:
+    """The example that a row belongs to, as text; "" where it names none."""
+    uuid = row.get("uuid")
+    return "" if uuid is None else str(uuid)
 
 
 def is_held_out(uuid: str, share: float) -> bool:
@@ -76,7 +82,7 @@ class Problems:
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Take in a row; rows without a uuid are passed over."""
-        uuid = row.get("uuid")
+        uuid = uuid_of(row)
         if not uuid or any(message["role"] == "system" for message in row["prompt"]):
             return
         kind = row_kind(row)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
     from trl import SFTTrainer
 
-__all__ = ["ADAPTER", "check_trained_rows", "complete_head", "merged", "peft_config", "save_finished"]
+__all__ = ["ADAPTER", "complete_head", "merged", "peft_config", "save_finished"]
 
 ADAPTER = "adapter"
 """The folder in ``output_dir`` that keeps the adapter."""
@@ -47,19 +47,6 @@ def peft_config(model: ModelArguments, rows: Mapping[str, list[int]] | None = No
     )
     found.trainable_token_indices = dict(rows) if rows else None
     return found
-
-
-def check_trained_rows(rows: Mapping[str, list[int]], trainer: SFTTrainer) -> None:
-    """Refuse what peft and FSDP can't do together: rows of an embedding that is spread over processes.
-
-    Raises:
-        ValueError: an adapter is to train such rows.
-    """
-    if rows and trainer.is_fsdp_enabled:
-        raise ValueError(
-            "use_peft with FSDP can't train the embeddings of new tokens, which tags: tokens and another chat_template"
-            " need: set tags: text and chat_template: keep, or launch it with sft/accelerate/ddp.yaml"
-        )
 
 
 def complete_head(model: PreTrainedModel) -> None:

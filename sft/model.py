@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sft.arguments import DataArguments, ModelArguments
 from sft.embeddings import grow
+from sft.final import generation_settings
 from sft.synthetic_rows import corpus
 from sft.tags import add_tag_tokens
 from sft.template_check import check_template
@@ -78,17 +79,22 @@ def load_model(
 def starting_model(
     data: DataArguments, model: ModelArguments, config: SFTConfig
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """The model to train and its tokenizer, with the chat template and the tags that the recipe wants.
+    """The model to train and its tokenizer, with the chat template, the tags and the sampling that the recipe wants.
 
     Raises:
         ValueError: there is no such model.
     """
+    from transformers import GenerationConfig
+
     loaded, tokenizer = _checkpoint(model, config) if model.model_name_or_path else _from_scratch(data, model, config)
     set_template(model.chat_template, loaded, tokenizer)
     if model.tags == "tokens":
         add_tag_tokens(loaded, tokenizer)
     if model.vocab_multiple > 1:
         grow(loaded, len(tokenizer), model.vocab_multiple)
+    # From now on: every checkpoint and the generation check stop and sample as the finished model will.
+    ends = loaded.generation_config.eos_token_id
+    loaded.generation_config = GenerationConfig(**generation_settings(data, tokenizer, ends))
     return loaded, tokenizer
 
 

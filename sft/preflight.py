@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from sft.arguments import DataArguments, ModelArguments
 from sft.batch import accumulation_steps
 from sft.checks import check_hardware, check_recipe, warn
 from sft.disk import Footprint, check_output
+from sft.scratch import model_config
 from sft.shapes import ModelShape, shape_of
 from sft.window import own_window, window_changes
 
@@ -22,32 +24,31 @@ __all__ = ["footprint", "preflight"]
 _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 
+def _checkpoints(config: SFTConfig) -> int:
+    """How many checkpoints lie on disk at a time, the one being written included; two where that can't be told."""
+    strategy = str(getattr(config.save_strategy, "value", config.save_strategy))
+    if strategy == "no":
+        return 0
+    if config.save_total_limit:
+        return int(config.save_total_limit) + 1
+    if strategy == "epoch" and config.max_steps <= 0:
+        return math.ceil(config.num_train_epochs)
+    if strategy == "steps" and (config.max_steps > 0 or config.save_steps < 1):
+        share = config.save_steps if config.save_steps < 1 else config.save_steps / config.max_steps
+        return max(math.ceil(1 / share), 1)
+    return 2
+
+
 def footprint(shape: ModelShape, dtype: str, config: SFTConfig) -> Footprint:
     """What a run keeps on disk: AdamW has two numbers for every trained weight, of the weight's type."""
     size = _BYTES.get(dtype, 2)  # auto: what the checkpoint has, 2 bytes with all that are usual
-    kept = shape.trained if shape.trained < shape.parameters else shape.parameters
     # Adapters are float32 whatever the frozen weights are.
     trained_size = 4 if shape.trained < shape.parameters else size
-    checkpoint = kept * trained_size + (0 if config.save_only_model else 2 * shape.trained * trained_size)
-    saves = config.save_strategy != "no"
+    checkpoint = shape.trained * trained_size + (0 if config.save_only_model else 2 * shape.trained * trained_size)
     return Footprint(
-        checkpoint=checkpoint if saves else 0,
-        checkpoints=(config.save_total_limit or 1) + 1 if saves else 0,
+        checkpoint=checkpoint,
+        checkpoints=_checkpoints(config),
         final=shape.parameters * size,
-    )
-
-
-def _scratch_config(model: ModelArguments) -> PretrainedConfig:
-    from transformers import Qwen2Config
-
-    return Qwen2Config(
-        vocab_size=model.vocab_size,
-        hidden_size=model.hidden_size,
-        intermediate_size=model.intermediate_size,
-        num_hidden_layers=model.num_layers,
-        num_attention_heads=model.num_heads,
-        num_key_value_heads=model.num_heads,
-        tie_word_embeddings=True,
     )
 
 
@@ -69,8 +70,15 @@ def preflight(data: DataArguments, model: ModelArguments, config: SFTConfig) -> 
         configuration = checkpoint_config(model, trust_remote_code=config.trust_remote_code)
         window = window_changes(configuration, model).get("max_position_embeddings") or own_window(configuration)
     else:
-        configuration = _scratch_config(model)
         window = model.context or config.max_length
+        configuration = model_config(
+            model.vocab_size,
+            hidden_size=model.hidden_size,
+            num_layers=model.num_layers,
+            num_heads=model.num_heads,
+            intermediate_size=model.intermediate_size,
+            context=int(window or 1),
+        )
     check_recipe(data, model, config, window)
     check_hardware(config)
     if config.distributed_state.is_local_main_process:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sft.arguments import DataArguments
 from sft.data import load_rows
-from sft.held_out import HeldOutProblem, Problems, is_held_out, synthetic_eval_rows
+from sft.held_out import HeldOutProblem, Problems, is_held_out, synthetic_eval_rows, uuid_of
 from sft.row_batches import tokenize_rows
 from sft.row_kinds import KINDS, row_kind
 from sft.row_table import RowTable, fingerprint
@@ -112,7 +112,12 @@ def _judged(
         return _Judged(row, item, held_out, "with the end token inside" if ended else "")
 
     for row, item in tokenize_rows(checked_rows(sources.rows, tokenizer), tokenizer):
-        yield judged(row, item, bool(share) and is_held_out(str(row["uuid"]), share))
+        if share and not uuid_of(row):
+            raise ValueError(
+                f"eval_share holds out examples by their uuid, and a row of data set {args.dataset} has none:"
+                " give each example one, or held-out rows as eval_dataset"
+            )
+        yield judged(row, item, bool(share) and is_held_out(uuid_of(row), share))
     for row, item in tokenize_rows(checked_rows(sources.held_out or (), tokenizer), tokenizer):
         yield judged(row, item, True)
 
@@ -149,7 +154,7 @@ def prepare(
     trained: set[str] = set()
     judged = _judged(args, sources, tokenizer, max_length)
     for each in tqdm(judged, desc="preparing rows", unit="", disable=None):  # None: silent where nobody watches
-        name, uuid = "held-out rows" if each.held_out else "rows", str(each.row.get("uuid") or "")
+        name, uuid = "held-out rows" if each.held_out else "rows", uuid_of(each.row)
         size = len(each.item["input_ids"])
         if each.fault:
             funnel[f"{name} {each.fault}"] += 1

@@ -35,7 +35,10 @@ def read_recipe(arguments: Sequence[str]) -> tuple[DataArguments, ModelArguments
         ValueError: an unknown key (the message names the nearest known one), or a value that is not allowed.
         FileNotFoundError: there is no such recipe.
     """
-    from trl import SFTConfig, TrlParser
+    try:
+        from trl import SFTConfig, TrlParser
+    except ImportError as error:
+        raise InvalidInputError(f"training needs {error.name}: pip install 'inftythink-graph[train]'") from error
 
     class Parser(TrlParser):
         def error(self, message: str) -> NoReturn:
@@ -51,7 +54,7 @@ def read_recipe(arguments: Sequence[str]) -> tuple[DataArguments, ModelArguments
     def check(keys: dict[Any, Any], path: Path) -> None:
         check_keys(keys, known | {EXTENDS}, f"recipe {path}", _HINT)
 
-    words = list(arguments)
+    words = [part for word in arguments for part in (word.split("=", 1) if word.startswith("--config=") else [word])]
     while "--config" in words:
         position = words.index("--config")
         if position + 1 == len(words):

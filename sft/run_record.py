@@ -116,8 +116,8 @@ class Run:
         """Find out whether a run starts or goes on, and refuse what would mix two runs.
 
         Raises:
-            ValueError: the options differ from those of the run that is to be resumed, or a new run would write among
-                the checkpoints of an earlier one.
+            ValueError: the options differ from those of the run that is to be resumed, its checkpoints hold weights
+                alone, or a new run would write among the checkpoints of an earlier one.
         """
         folder = Path(config.output_dir or ".")
         checkpoint = config.resume_from_checkpoint
@@ -127,6 +127,11 @@ class Run:
             raise ValueError(
                 f"{folder} holds checkpoints of an earlier run ({Path(found).name}):"
                 " go on with it by --resume, or name another output_dir"
+            )
+        if checkpoint and config.save_only_model:
+            raise ValueError(
+                f"{checkpoint} holds no state of the optimizer (save_only_model), so the run can't go on from it: name"
+                " another output_dir, or that checkpoint as model_name_or_path of a new run"
             )
         # The batch of a step is that of all processes together, and each has random states of its own.
         recipe = {**resolved_recipe(data, model, config), "processes": config.world_size}

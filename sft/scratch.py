@@ -15,9 +15,9 @@ from inftythink_graph.protocol import TAGS
 from sft.templates import turn_template
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
-__all__ = ["CHAT_TEMPLATE", "build_model", "build_tokenizer"]
+__all__ = ["CHAT_TEMPLATE", "build_model", "build_tokenizer", "model_config"]
 
 _END_OF_TURN, _START_OF_TURN, _PAD = "<|im_end|>", "<|im_start|>", "<|endoftext|>"
 
@@ -73,6 +73,26 @@ def build_tokenizer(
     )
 
 
+def model_config(
+    vocab_size: int, *, hidden_size: int, num_layers: int, num_heads: int, intermediate_size: int, context: int
+) -> PretrainedConfig:
+    """The configuration of a Qwen2 model of the given shape with tied embeddings; ``context`` is its window."""
+    from transformers import Qwen2Config
+
+    # A base for short contexts: with the usual 10,000, half of a small head's frequencies never turn within the window.
+    return Qwen2Config(
+        vocab_size=vocab_size,
+        hidden_size=hidden_size,
+        intermediate_size=intermediate_size,
+        num_hidden_layers=num_layers,
+        num_attention_heads=num_heads,
+        num_key_value_heads=num_heads,
+        max_position_embeddings=context,
+        rope_parameters={"rope_type": "default", "rope_theta": 1_000.0},
+        tie_word_embeddings=True,
+    )
+
+
 def build_model(
     tokenizer: PreTrainedTokenizerFast,
     *,
@@ -83,26 +103,21 @@ def build_model(
     context: int,
     seed: int,
 ) -> PreTrainedModel:
-    """A Qwen2 model of the given shape with random weights and tied embeddings; ``context`` is its window in tokens."""
+    """A model as :func:`model_config` describes it, with random weights, for the tokenizer."""
     import torch
-    from transformers import GenerationConfig, Qwen2Config, Qwen2ForCausalLM
+    from transformers import GenerationConfig, Qwen2ForCausalLM
 
     torch.manual_seed(seed)
-    # A base for short contexts: with the usual 10,000, half of a small head's frequencies never turn within the window.
-    config = Qwen2Config(
-        vocab_size=len(tokenizer),
+    config = model_config(
+        len(tokenizer),
         hidden_size=hidden_size,
+        num_layers=num_layers,
+        num_heads=num_heads,
         intermediate_size=intermediate_size,
-        num_hidden_layers=num_layers,
-        num_attention_heads=num_heads,
-        num_key_value_heads=num_heads,
-        max_position_embeddings=context,
-        rope_parameters={"rope_type": "default", "rope_theta": 1_000.0},
-        tie_word_embeddings=True,
-        bos_token_id=None,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
+        context=context,
     )
+    config.bos_token_id, config.eos_token_id = None, tokenizer.eos_token_id
+    config.pad_token_id = tokenizer.pad_token_id
     model = Qwen2ForCausalLM(config)
     model.generation_config = GenerationConfig(
         eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id, do_sample=False

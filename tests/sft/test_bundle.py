@@ -39,8 +39,18 @@ def test_a_finished_run_is_installed_and_not_trained_again(
 ) -> None:
     monkeypatch.setattr(bundle, "train_main", lambda _: pytest.fail("it was trained again"))
     run, target = trained.parent, tmp_path / "model"
+    (trained / "README.md").write_text("A model.\n")
     assert main(["--config", RECIPE, "--output-dir", str(run), "--to", str(target)]) == 0
     assert (target / "config.json").is_file()
+
+
+def test_a_run_that_was_killed_while_its_model_was_saved_is_finished_first(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[str]] = []
+    monkeypatch.setattr(bundle, "train_main", lambda words: asked.append(words) or 3)
+    assert main(["--config", RECIPE, "--output-dir", str(trained.parent), "--to", str(tmp_path / "model")]) == 3
+    assert asked[0][-1] == "--resume"
 
 
 def test_an_unfinished_or_a_large_model_is_refused(

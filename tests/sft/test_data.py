@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import re
 from collections.abc import Sequence
@@ -199,25 +198,6 @@ def test_the_same_recipe_gives_the_same_rows(tokenizer: PreTrainedTokenizerFast)
     assert first == again
 
 
-@pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
-def test_rows_of_a_file(tokenizer: PreTrainedTokenizerFast, tmp_path: Path, suffix: str) -> None:
-    from datasets import Dataset
-
-    rows = _rows("user")
-    path = tmp_path / f"rows.{suffix}"
-    data = Dataset.from_list(rows)
-    data.to_json(str(path)) if suffix == "jsonl" else data.to_parquet(str(path))
-    loaded = list(load_rows(DataArguments(dataset=str(path)), _counter(tokenizer)))
-    assert [tokenize_row(row, tokenizer) for row in loaded] == [tokenize_row(row, tokenizer) for row in rows]
-
-
-def test_wrong_columns_are_named(tokenizer: PreTrainedTokenizerFast, tmp_path: Path) -> None:
-    path = tmp_path / "rows.jsonl"
-    path.write_text(json.dumps({"prompt": [], "text": "x"}) + "\n")
-    with pytest.raises(ValueError, match=r"lacks the columns \['completion'\]; it has \['prompt', 'text'\]"):
-        load_rows(DataArguments(dataset=str(path)), _counter(tokenizer))
-
-
 # --- recipes ---------------------------------------------------------------------------------------------------------
 
 
@@ -297,6 +277,7 @@ def test_what_a_recipe_can_not_mean_is_one_clear_line_and_exit_code_2(
     [
         (["--config"], "--config needs the path"),
         (["--config", "no/such/recipe.yaml"], "no/such/recipe.yaml"),
+        (["--config=no/such/recipe.yaml"], "no/such/recipe.yaml"),
         (["--model_name_or_path", "no/such/model", "--max_length", "64", "--use_cpu", "true"], "no/such/model"),
     ],
 )

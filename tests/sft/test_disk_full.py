@@ -8,33 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from small_runs import write_recipe
 
 from sft.checkpoints import last_complete_checkpoint
 from sft.train import main
 
 pytestmark = pytest.mark.integration
 
-RECIPE = """
-dataset: synthetic
-eta: 48
-summary_budget: 20
-synthetic_families: [product]
-synthetic_chains: 8
-synthetic_max_steps: 20
-hidden_size: 32
-num_layers: 2
-num_heads: 2
-intermediate_size: 48
-vocab_size: 320
-max_length: 192
-max_steps: 4
-bf16: false
-use_cpu: true
-gradient_checkpointing: false
-save_steps: 2
-report_to: none
-disable_tqdm: true
-"""
 # After the first checkpoint no file may grow beyond a few bytes: a real failure of the system's write calls, in place
 # of a real full disk, which a test can't make without rights that it may not have.
 LIMITED = """
@@ -56,12 +36,12 @@ sys.exit(sft.train.main(sys.argv[1:]))
 
 
 def test_a_run_that_can_not_write_ends_in_one_line_and_goes_on_later(tmp_path: Path) -> None:
-    recipe, output = tmp_path / "recipe.yaml", tmp_path / "run"
-    recipe.write_text(f"{RECIPE}output_dir: {output}\n")
+    words = write_recipe(tmp_path / "run.yaml", max_steps=4, save_strategy="steps", save_steps=2)
+    output = tmp_path / "run"
     script = tmp_path / "limited.py"
     script.write_text(LIMITED)
     done = subprocess.run(
-        [sys.executable, str(script), "--config", str(recipe)],
+        [sys.executable, str(script), *words],
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
@@ -74,5 +54,5 @@ def test_a_run_that_can_not_write_ends_in_one_line_and_goes_on_later(tmp_path: P
     assert f"the last complete checkpoint is {kept}; make room and go on with --resume" in done.stderr
     assert last_complete_checkpoint(output) == str(kept)
     assert not (output / "final" / "model.safetensors").exists()
-    assert main(["--config", str(recipe), "--resume"]) == 0
+    assert main([*words, "--resume"]) == 0
     assert (output / "final" / "model.safetensors").is_file()

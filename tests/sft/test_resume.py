@@ -122,5 +122,7 @@ def test_a_resumed_run_takes_its_rows_from_the_cache_and_refuses_others(
     assert "data_fingerprint was sha256:other, is sha256:" in refused("--resume")
     record.write_text(json.dumps(kept))
 
+    assert "holds no state of the optimizer (save_only_model)" in refused("--resume", "--save_only_model", "true")
+
     assert main([*words, "--resume", "--save_total_limit", "1"]) == 0
     assert '"from_cache": true' in capsys.readouterr().out
