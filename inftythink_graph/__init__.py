@@ -17,6 +17,7 @@ from inftythink_graph.verdicts import Candidate, Verdict, Verifier
 
 if TYPE_CHECKING:
     from inftythink_graph.graph import create_inftythink_graph
+    from inftythink_graph.human import human_verifier
     from inftythink_graph.models import ChatVLLM, EmbeddedChatModel
     from inftythink_graph.state import EpochRecord, InftyThinkContext, InftyThinkInput, InftyThinkOutput, Usage
 
@@ -42,6 +43,7 @@ __all__ = [
     "WindowTooSmallError",
     "__version__",
     "create_inftythink_graph",
+    "human_verifier",
 ]
 
 _HOMES = {
@@ -53,6 +55,7 @@ _HOMES = {
     "InftyThinkInput": "inftythink_graph.state",
     "InftyThinkOutput": "inftythink_graph.state",
     "Usage": "inftythink_graph.state",
+    "human_verifier": "inftythink_graph.human",
 }
 
 

@@ -9,12 +9,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any, Literal
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import RunnableConfig, RunnableLambda
-from langgraph.graph import START, StateGraph
+from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import get_runtime
 from langgraph.types import Checkpointer
@@ -37,6 +37,8 @@ from inftythink_graph.state import (
 from inftythink_graph.verdicts import Verifier
 
 __all__ = ["InftyThinkGraph", "create_inftythink_graph"]
+
+NODES = ("reason", "check_answer", "summarize")
 
 NodeBody = Callable[[InftyThinkState, Settings], Flow]
 
@@ -78,6 +80,16 @@ def _protocol(protocol: Protocol | ProtocolKind | None) -> Protocol | None:
         raise InvalidInputError(str(error)) from error
 
 
+def _pauses(option: str, names: Sequence[str] | Literal["*"] | None) -> list[str] | Literal["*"] | None:
+    if names is None or names == "*":
+        return names
+    chosen = [names] if isinstance(names, str) else list(names)
+    for name in chosen:
+        if name not in NODES:
+            raise InvalidInputError(f"{option} names {name!r}, which is no node; allowed: {', '.join(NODES)}, or '*'")
+    return chosen
+
+
 def create_inftythink_graph(
     model: BaseChatModel,
     *,
@@ -93,6 +105,8 @@ def create_inftythink_graph(
     keep_trace: bool = False,
     stall_after: int = 3,
     checkpointer: Checkpointer = None,
+    interrupt_before: Sequence[str] | Literal["*"] | None = None,
+    interrupt_after: Sequence[str] | Literal["*"] | None = None,
     name: str = "inftythink",
 ) -> InftyThinkGraph:
     """Reasoning of unbounded depth in a bounded context (Yan et al. 2025, arXiv 2503.06692).
@@ -115,7 +129,10 @@ def create_inftythink_graph(
         on_exhausted: when epochs run out, ``force`` an answer from the last summary, or ``return`` what there is.
         keep_trace: return one record per epoch under ``trace``.
         stall_after: end the run when the summary came back unchanged that many times in a row.
-        checkpointer: as in :meth:`langgraph.graph.StateGraph.compile`.
+        checkpointer: as in :meth:`langgraph.graph.StateGraph.compile`. With one, a run can be resumed, gone back in and
+            reviewed by a human (docs/checkpoints.md).
+        interrupt_before: nodes (``reason``, ``check_answer``, ``summarize``) before which a run pauses; ``"*"`` for all.
+        interrupt_after: nodes after which a run pauses.
         name: the graph's name, for subgraphs and traces.
 
     Raises:
@@ -147,8 +164,10 @@ def create_inftythink_graph(
 
         return RunnableLambda(run, afunc=arun)
 
-    def route(state: InftyThinkState) -> Literal["summarize", "__end__"]:
-        return "summarize" if state["status"] is None else "__end__"
+    def route(state: InftyThinkState) -> str:
+        if state["status"] is not None:
+            return END
+        return "check_answer" if state["forced"] else "summarize"
 
     builder = StateGraph(
         InftyThinkState,
@@ -161,7 +180,12 @@ def create_inftythink_graph(
     builder.add_node("summarize", node(summarize))
     builder.add_edge(START, "reason")
     builder.add_edge("reason", "check_answer")
-    builder.add_conditional_edges("check_answer", route)
+    builder.add_conditional_edges("check_answer", route, ["summarize", END, *(["check_answer"] if verifier else [])])
     builder.add_edge("summarize", "reason")
-    compiled = builder.compile(checkpointer=checkpointer, name=name)
+    compiled = builder.compile(
+        checkpointer=checkpointer,
+        interrupt_before=_pauses("interrupt_before", interrupt_before),
+        interrupt_after=_pauses("interrupt_after", interrupt_after),
+        name=name,
+    )
     return InftyThinkGraph(max_epochs=max_epochs, **vars(compiled))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, NotRequired, TypeAlias, TypedDict, get_args
+from typing import Annotated, Any, Literal, NotRequired, TypeAlias, TypedDict, get_args
 
+from langgraph.channels import EphemeralValue
 from langgraph.managed import RemainingSteps
 
 from inftythink_graph.errors import InvalidInputError
 from inftythink_graph.models.base import ModelCard
 from inftythink_graph.protocol import Content, ParsedKind, Protocol
+from inftythink_graph.records import records_channel
 
 __all__ = [
     "DEFAULT_ETA",
@@ -155,10 +157,14 @@ class InftyThinkOutput(TypedDict):
 
 
 class InftyThinkState(TypedDict, total=False):
-    """The state between nodes. All keys hold their last value only, so a checkpoint does not grow with depth.
+    """The state between nodes. A checkpoint does not grow with depth: keys hold their last value only.
+
+    ``records``, empty unless a trace is kept, is the exception: of it, a checkpoint stores what the step added. ``trace``
+    is put together from it when the run ends and dropped when another one starts.
 
     Beyond input and output: ``asked`` is the question that the counters belong to, ``epoch`` the record under way,
-    ``earlier`` the summary that its segment started from, ``repeats`` how often the summary came back unchanged.
+    ``forced`` whether its conclusion was forced and waits for the verifier, ``repeats`` how often the summary came back
+    unchanged.
     """
 
     question: Content
@@ -168,9 +174,11 @@ class InftyThinkState(TypedDict, total=False):
     epochs: int
     summary: str
     usage: Usage
-    trace: list[EpochRecord]
+    trace: Annotated[list[EpochRecord], EphemeralValue]
+    records: Annotated[list[EpochRecord], records_channel()]
     asked: Content
     epoch: EpochRecord
+    forced: bool
     repeats: int
     remaining_steps: RemainingSteps
 

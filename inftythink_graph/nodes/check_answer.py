@@ -9,7 +9,7 @@ from inftythink_graph.models.base import ModelInfo
 from inftythink_graph.nodes.flow import Ask, Check, Describe, Flow, Reply
 from inftythink_graph.nodes.reason import sampling
 from inftythink_graph.protocol import parse, question_text
-from inftythink_graph.state import InftyThinkState, Settings, add_usage, with_request
+from inftythink_graph.state import EpochRecord, InftyThinkState, Settings, add_usage, with_request
 from inftythink_graph.verdicts import Candidate, Verdict
 
 __all__ = ["STEPS_PER_EPOCH", "check_answer"]
@@ -34,6 +34,7 @@ def _forced_answer(state: InftyThinkState, settings: Settings) -> Flow:
 def check_answer(state: InftyThinkState, settings: Settings, *, has_verifier: bool = False) -> Flow:
     """Judge the epoch's conclusion; end the run, or leave the status open for another epoch.
 
+    With a verifier, an answer that had to be forced is left to the next step, which is this node again: ``forced`` says so.
     Running out of epochs, of graph steps or of progress is a status, never an exception. An answer that had to be
     forced counts as ``answered`` only where a verifier accepts it.
     """
@@ -55,20 +56,26 @@ def check_answer(state: InftyThinkState, settings: Settings, *, has_verifier: bo
             if conclusion := forced["conclusion"]:
                 answer = extract_answer(conclusion)
                 if has_verifier:
-                    verdict = yield _check(state, answer, conclusion)
-                    status = "answered" if verdict.accepted else "rejected"
+                    # In a step of its own: whatever the verifier does, this request is not made again.
+                    record = {**record, "answer": answer, "conclusion": conclusion}
+                    return {"epoch": record, "usage": usage, "forced": True}
 
     record = {**record, "answer": answer, "conclusion": conclusion, "verdict": verdict.reason}
-    update: dict[str, Any] = {"epoch": record, "status": status, "usage": usage}
+    update: dict[str, Any] = {"epoch": record, "status": status, "usage": usage, "forced": False}
     if conclusion:  # a rejected one stays, as the best so far, until a better one comes
         update |= {"conclusion": conclusion, "answer": answer}
     if settings.keep_trace and status is not None:
-        update["trace"] = [*state.get("trace", []), record]
+        update |= {"records": [record], "trace": _trace(*state.get("records", []), record)}
     return update
 
 
 def _check(state: InftyThinkState, answer: str | None, conclusion: str) -> Check:
     return Check(Candidate(question_text(state["question"]), answer, conclusion, state["epochs"]))
+
+
+def _trace(*records: EpochRecord) -> list[EpochRecord]:
+    # Savers bring tuples back as lists; a run that was resumed returns what it would have returned anyway.
+    return [{**record, "contexts": [(sent, made) for sent, made in record["contexts"]]} for record in records]
 
 
 def _out_of_epochs(state: InftyThinkState, settings: Settings) -> bool:

@@ -8,6 +8,7 @@ from inftythink_graph.errors import InvalidInputError, WindowTooSmallError
 from inftythink_graph.models.base import ModelInfo
 from inftythink_graph.nodes.flow import Ask, Describe, Flow, Measure, Reply
 from inftythink_graph.protocol import Content, Parsed, Protocol, parse, question_text
+from inftythink_graph.records import cleared
 from inftythink_graph.state import EpochRecord, InftyThinkState, Resolved, Settings, add_usage, no_usage, with_request
 
 __all__ = ["TAG_TOKENS", "context_bound", "is_fresh", "reason", "sampling"]
@@ -133,6 +134,7 @@ def reason(state: InftyThinkState, settings: Settings) -> Flow:
     }
     if fresh:
         update |= {"asked": question, "summary": "", "answer": None, "conclusion": "", "status": None, "repeats": 0}
-        if settings.keep_trace:
-            update["trace"] = []
+        update["forced"] = False
+        if settings.keep_trace or state.get("records"):
+            update["records"] = cleared()
     return update

@@ -71,5 +71,5 @@ def summarize(state: InftyThinkState, settings: Settings) -> Flow:
     record = {**record, "summary": summary}
     update: dict[str, Any] = {"summary": summary, "epoch": record, "usage": usage, "repeats": repeats}
     if settings.keep_trace:
-        update["trace"] = [*state.get("trace", []), record]
+        update["records"] = [record]
     return update

@@ -1,13 +1,14 @@
-"""Real vLLM servers on the CPU, started once and only if a test asks for them. At most one runs at a time."""
+"""Real servers, started once and only if a test asks for them: vLLM on the CPU, of which at most one runs, PostgreSQL."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from postgres import Postgres, running_postgres
 from reciting_model import reciting_checkpoint
 
 from inftythink_graph.models import bundled_path
@@ -88,6 +89,26 @@ def reciting_server(_servers: _Servers, tmp_path_factory: pytest.TempPathFactory
 def chat_vllm(vllm_server: RunningServer) -> ChatVLLM:
     """A greedy model on the plain server."""
     return ChatVLLM(model=vllm_server.model, base_url=vllm_server.base_url, temperature=0, max_tokens=32)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server with data of its own. Shared by the whole session."""
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def address_of(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], str]:
+    """Where a new, empty checkpointer of a kind stores: see the support module ``savers``."""
+
+    def address(kind: str) -> str:
+        if kind == "postgres":
+            server: Postgres = request.getfixturevalue("postgres")
+            return server.new_database()
+        return str(tmp_path / f"{len(list(tmp_path.iterdir()))}.sqlite")
+
+    return address
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,63 +1,144 @@
-"""A run that is killed goes on at the epoch it was in: a real checkpointer, a real model, a real kill."""
+"""A run that is cut off goes on at the epoch it was in: real checkpointers, a real model, a real kill."""
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
-from langgraph.checkpoint.sqlite import SqliteSaver
+import pytest
+import savers
+from langchain_core.callbacks import BaseCallbackHandler
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from savers import CONFIG, PROBLEM, SAVERS, aopen_saver, open_saver
 
-from inftythink_graph import EmbeddedChatModel, create_inftythink_graph
+from inftythink_graph import EmbeddedChatModel, InftyThinkOutput, create_inftythink_graph
 
-QUESTION = "Multiply 25 by 120 by repeated addition."
-CONFIG: Any = {"configurable": {"thread_id": "t"}}
-
-RUN = f"""
-import sys
-from langgraph.checkpoint.sqlite import SqliteSaver
-from inftythink_graph import EmbeddedChatModel, create_inftythink_graph
-with SqliteSaver.from_conn_string(sys.argv[1]) as saver:
-    graph = create_inftythink_graph(EmbeddedChatModel(), checkpointer=saver)
-    for update in graph.stream({{"question": {QUESTION!r}}}, {CONFIG!r}, durability="sync"):
-        if "summarize" in update:
-            print(update["summarize"]["summary"], flush=True)
-"""
+QUESTION: Any = {"question": PROBLEM.question}
+EPOCHS = 4  # that the killed process has stored
 
 
-def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
-    database = tmp_path / "run.sqlite"
-    process = subprocess.Popen([sys.executable, "-c", RUN, str(database)], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    for _ in range(4):
-        assert process.stdout.readline()
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    process.stdout.close()
+class PowerCutError(Exception):
+    """What breaks a run off in this process."""
 
-    with SqliteSaver.from_conn_string(str(database)) as saver:
-        graph = create_inftythink_graph(EmbeddedChatModel(), checkpointer=saver)
+
+class BreaksOff(BaseCallbackHandler):
+    """Lets so many model calls pass, and no more."""
+
+    raise_error = True
+
+    def __init__(self, calls: int) -> None:
+        self.left = calls
+
+    def on_chat_model_start(self, *args: Any, **kwargs: Any) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise PowerCutError
+
+
+@pytest.fixture(scope="module")
+def model() -> EmbeddedChatModel:
+    return EmbeddedChatModel()
+
+
+@pytest.fixture(scope="module")
+def whole(model: EmbeddedChatModel) -> InftyThinkOutput:
+    """What the run returns that nothing interrupts."""
+    return cast(InftyThinkOutput, create_inftythink_graph(model, keep_trace=True).invoke(QUESTION))
+
+
+def _graph(model: EmbeddedChatModel, saver: BaseCheckpointSaver[Any]) -> Any:
+    return create_inftythink_graph(model, checkpointer=saver, keep_trace=True)
+
+
+def _comparable(result: Any) -> dict[str, Any]:
+    """A result without what differs from run to run: times, and the ids of messages."""
+    trace = [{**record, "usage": {**record["usage"], "seconds": 0}} for record in result["trace"]]
+    same = {key: result[key] for key in ("answer", "conclusion", "status", "epochs", "summary")}
+    return {**same, "trace": trace, "usage": {**result["usage"], "seconds": 0}}
+
+
+def _killed_run(kind: str, address: str, mode: str) -> None:
+    """Start a run in a process of its own and kill it in the middle of an epoch."""
+    command = [sys.executable, savers.__file__, kind, address, mode]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            assert [process.stdout.readline() for _ in range(EPOCHS)] == [f"{k}\n" for k in range(1, EPOCHS + 1)]
+        finally:
+            process.kill()
+    assert process.returncode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_a_killed_run_goes_on_where_it_was(
+    kind: str, address_of: Callable[[str], str], model: EmbeddedChatModel, whole: InftyThinkOutput
+) -> None:
+    address = address_of(kind)
+    _killed_run(kind, address, "sync")
+    with open_saver(kind, address) as saver:
+        graph = _graph(model, saver)
         done = graph.get_state(CONFIG).values["epochs"]
-        assert done >= 4
-        epochs = [update for update in graph.stream(None, CONFIG) if "reason" in update]
-        assert epochs[0]["reason"]["epochs"] in (done, done + 1)
-        result = graph.get_state(CONFIG).values
-    assert (result["answer"], result["status"]) == ("3000", "answered")
-    whole = create_inftythink_graph(EmbeddedChatModel()).invoke({"question": QUESTION})
-    assert result["epochs"] > done
-    for key in ("answer", "conclusion", "status", "epochs", "summary"):
-        assert result[key] == whole[key]
+        assert EPOCHS <= done < whole["epochs"]
+        told = [update["reason"]["epochs"] for update in graph.stream(None, CONFIG) if "reason" in update]
+        assert told == list(range(done + 1, whole["epochs"] + 1))
+        assert _comparable(graph.get_state(CONFIG).values) == _comparable(whole)
 
 
-def test_a_checkpoint_does_not_grow_with_depth(tmp_path: Path) -> None:
-    sizes = []
-    for times in (20, 160):
-        with SqliteSaver.from_conn_string(str(tmp_path / f"{times}.sqlite")) as saver:
-            graph = create_inftythink_graph(EmbeddedChatModel(), checkpointer=saver)
-            graph.invoke({"question": f"Multiply 25 by {times} by repeated addition."}, CONFIG)
-            (size,) = saver.conn.execute("select max(length(checkpoint)) from checkpoints").fetchone()
-            sizes.append(size)
-    assert sizes[1] < 1.2 * sizes[0]
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+async def test_a_killed_asynchronous_run_goes_on_where_it_was(
+    kind: str, address_of: Callable[[str], str], model: EmbeddedChatModel, whole: InftyThinkOutput
+) -> None:
+    address = address_of(kind)
+    _killed_run(kind, address, "async")
+    async with aopen_saver(kind, address) as saver:
+        graph = _graph(model, saver)
+        done = (await graph.aget_state(CONFIG)).values["epochs"]
+        assert EPOCHS <= done < whole["epochs"]
+        told = [update["reason"]["epochs"] async for update in graph.astream(None, CONFIG) if "reason" in update]
+        assert told == list(range(done + 1, whole["epochs"] + 1))
+        assert _comparable((await graph.aget_state(CONFIG)).values) == _comparable(whole)
+
+
+@pytest.mark.parametrize("durability", ["sync", "exit"])
+@pytest.mark.parametrize("kind", SAVERS)
+async def test_a_run_that_an_error_broke_off_goes_on_where_it_was(
+    kind: str,
+    durability: Literal["sync", "exit"],
+    address_of: Callable[[str], str],
+    model: EmbeddedChatModel,
+    whole: InftyThinkOutput,
+) -> None:
+    """Also with ``durability="exit"``: an error leaves the run by the door, unlike a kill."""
+    broken: Any = {**CONFIG, "callbacks": [BreaksOff(EPOCHS)]}
+    with open_saver(kind, address_of(kind)) as saver:
+        graph = _graph(model, saver)
+        with pytest.raises(PowerCutError):
+            graph.invoke(QUESTION, broken, durability=durability)
+        assert graph.get_state(CONFIG).values["epochs"] == EPOCHS
+        resumed = graph.invoke(None, {**CONFIG, "callbacks": [BreaksOff(whole["epochs"] - EPOCHS)]})
+    assert _comparable(resumed) == _comparable(whole)
+
+    async with aopen_saver(kind, address_of(kind)) as saver:
+        graph = _graph(model, saver)
+        with pytest.raises(PowerCutError):
+            await graph.ainvoke(QUESTION, {**CONFIG, "callbacks": [BreaksOff(EPOCHS)]}, durability=durability)
+        assert (await graph.aget_state(CONFIG)).values["epochs"] == EPOCHS
+        resumed = await graph.ainvoke(None, {**CONFIG, "callbacks": [BreaksOff(whole["epochs"] - EPOCHS)]})
+    assert _comparable(resumed) == _comparable(whole)
+
+
+@pytest.mark.parametrize("kind", SAVERS)
+def test_leaving_no_checkpoint_but_the_last(
+    kind: str, address_of: Callable[[str], str], model: EmbeddedChatModel, whole: InftyThinkOutput
+) -> None:
+    with open_saver(kind, address_of(kind)) as saver:
+        graph = _graph(model, saver)
+        for runs in (1, 2):
+            result = graph.invoke(QUESTION, CONFIG, durability="exit")
+            assert _comparable(result) == _comparable(whole)
+            assert len(list(graph.get_state_history(CONFIG))) <= 2 * runs
+            assert _comparable(graph.get_state(CONFIG).values) == _comparable(whole)

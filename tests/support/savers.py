@@ -1,0 +1,84 @@
+"""Every checkpointer under test, opened by name, and a long run on one of them in a process that may be killed.
+
+Run as: ``python savers.py KIND ADDRESS sync|async``; prints a line for every epoch that is stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.checkpoint.postgres import PostgresSaver
+from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+from langgraph.checkpoint.sqlite import SqliteSaver
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+
+from datasets_build.synthetic import problem
+from inftythink_graph import EmbeddedChatModel, create_inftythink_graph
+
+__all__ = ["CONFIG", "PROBLEM", "SAVERS", "aopen_saver", "open_saver"]
+
+SAVERS = ("memory", "sqlite", "postgres")
+CONFIG: Any = {"configurable": {"thread_id": "t"}}
+PROBLEM = problem("product", (25, 120))
+
+
+@contextmanager
+def open_saver(kind: str, address: str) -> Iterator[BaseCheckpointSaver[Any]]:
+    """The saver of that kind, ready for use; ``address`` is a file or a connection string."""
+    if kind == "memory":
+        yield InMemorySaver()
+    elif kind == "sqlite":
+        with SqliteSaver.from_conn_string(address) as saver:
+            yield saver
+    else:
+        with PostgresSaver.from_conn_string(address) as saver:
+            saver.setup()
+            yield saver
+
+
+@asynccontextmanager
+async def aopen_saver(kind: str, address: str) -> AsyncIterator[BaseCheckpointSaver[Any]]:
+    """As :func:`open_saver`, for asynchronous runs."""
+    if kind == "memory":
+        yield InMemorySaver()
+    elif kind == "sqlite":
+        async with AsyncSqliteSaver.from_conn_string(address) as saver:
+            yield saver
+    else:
+        async with AsyncPostgresSaver.from_conn_string(address) as saver:
+            await saver.setup()
+            yield saver
+
+
+def _tell(update: dict[str, Any]) -> None:
+    if "summarize" in update:
+        print(update["summarize"]["epoch"]["epoch"], flush=True)
+
+
+def _run(kind: str, address: str) -> None:
+    with open_saver(kind, address) as saver:
+        graph = create_inftythink_graph(EmbeddedChatModel(), checkpointer=saver, keep_trace=True)
+        for update in graph.stream({"question": PROBLEM.question}, CONFIG, stream_mode="updates", durability="sync"):
+            _tell(update)
+
+
+async def _arun(kind: str, address: str) -> None:
+    async with aopen_saver(kind, address) as saver:
+        graph = create_inftythink_graph(EmbeddedChatModel(), checkpointer=saver, keep_trace=True)
+        question = {"question": PROBLEM.question}
+        async for update in graph.astream(question, CONFIG, stream_mode="updates", durability="sync"):
+            _tell(update)
+
+
+if __name__ == "__main__":
+    kind, address, mode = sys.argv[1:]
+    if mode == "sync":
+        _run(kind, address)
+    else:
+        asyncio.run(_arun(kind, address))
