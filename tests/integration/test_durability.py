@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -55,8 +56,8 @@ def _graph(model: EmbeddedChatModel, saver: BaseCheckpointSaver[Any]) -> Any:
 
 
 def _comparable(result: Any) -> dict[str, Any]:
-    """A result without what differs from run to run: times, and the ids of messages."""
-    trace = [{**record, "usage": {**record["usage"], "seconds": 0}} for record in result["trace"]]
+    """A result as JSON has it (savers bring tuples back as lists), without what differs from run to run: times."""
+    trace = [{**record, "usage": {**record["usage"], "seconds": 0}} for record in json.loads(json.dumps(result["trace"]))]
     same = {key: result[key] for key in ("answer", "conclusion", "status", "epochs", "summary")}
     return {**same, "trace": trace, "usage": {**result["usage"], "seconds": 0}}
 

@@ -25,7 +25,7 @@ __all__ = ["CONFIG", "PROBLEM", "SAVERS", "aopen_saver", "open_saver"]
 
 SAVERS = ("memory", "sqlite", "postgres")
 CONFIG: Any = {"configurable": {"thread_id": "t"}}
-PROBLEM = problem("product", (25, 120))
+PROBLEM = problem("product", (25, 60))
 
 
 @contextmanager
