@@ -59,7 +59,7 @@ def reasoning_of(message: AIMessage) -> str:
     return reasoning if isinstance(reasoning, str) else _texts(message.content, ("reasoning", "thinking"))
 
 
-def read_reply(message: AIMessage, max_tokens: int, seconds: float, *, shown: frozenset[Part] = frozenset()) -> Reply:
+def read_reply(message: AIMessage, max_tokens: int, seconds: float) -> Reply:
     """Take from a LangChain message what the loop needs.
 
     Args:
