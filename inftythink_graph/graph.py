@@ -5,6 +5,8 @@
     START -> reason -> check_answer -> END
                 ^          |
                 +- summarize <-+   (no accepted answer, epochs left)
+
+With a verifier, an answer that had to be forced is judged in a step of its own: ``check_answer`` then follows itself.
 """
 
 from __future__ import annotations
@@ -154,9 +156,10 @@ def create_inftythink_graph(
         stall_after=stall_after,
     )
     caller = Caller(model, verifier)
+    has_verifier = verifier is not None
 
     def check(state: InftyThinkState, settings: Settings) -> Flow:
-        return check_answer(state, settings, has_verifier=verifier is not None)
+        return check_answer(state, settings, has_verifier=has_verifier)
 
     def node(body: NodeBody) -> RunnableLambda[InftyThinkState, dict[str, Any]]:
         def run(state: InftyThinkState, config: RunnableConfig) -> dict[str, Any]:
@@ -170,7 +173,7 @@ def create_inftythink_graph(
     def route(state: InftyThinkState) -> str:
         if state["status"] is not None:
             return END
-        return "check_answer" if state["forced"] else "summarize"
+        return "check_answer" if state.get("forced") else "summarize"
 
     builder = StateGraph(
         InftyThinkState,
@@ -183,7 +186,9 @@ def create_inftythink_graph(
     builder.add_node("summarize", node(summarize))
     builder.add_edge(START, "reason")
     builder.add_edge("reason", "check_answer")
-    builder.add_conditional_edges("check_answer", route, ["summarize", END, *(["check_answer"] if verifier else [])])
+    builder.add_conditional_edges(
+        "check_answer", route, ["summarize", END, *(["check_answer"] if has_verifier else [])]
+    )
     builder.add_edge("summarize", "reason")
     compiled = builder.compile(
         checkpointer=checkpointer,

@@ -7,37 +7,18 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Literal, cast
 
 import pytest
 import savers
-from langchain_core.callbacks import BaseCallbackHandler
 from langgraph.checkpoint.base import BaseCheckpointSaver
+from power_cut import BreaksOff, PowerCutError
 from savers import CONFIG, PROBLEM, SAVERS, aopen_saver, open_saver
 
 from inftythink_graph import EmbeddedChatModel, InftyThinkOutput, create_inftythink_graph
 
 QUESTION: Any = {"question": PROBLEM.question}
 EPOCHS = 4  # that the killed process has stored
-
-
-class PowerCutError(Exception):
-    """What breaks a run off in this process."""
-
-
-class BreaksOff(BaseCallbackHandler):
-    """Lets so many model calls pass, and no more."""
-
-    raise_error = True
-
-    def __init__(self, calls: int) -> None:
-        self.left = calls
-
-    def on_chat_model_start(self, *args: Any, **kwargs: Any) -> None:
-        self.left -= 1
-        if self.left < 0:
-            raise PowerCutError
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +38,9 @@ def _graph(model: EmbeddedChatModel, saver: BaseCheckpointSaver[Any]) -> Any:
 
 def _comparable(result: Any) -> dict[str, Any]:
     """A result as JSON has it (savers bring tuples back as lists), without what differs from run to run: times."""
-    trace = [{**record, "usage": {**record["usage"], "seconds": 0}} for record in json.loads(json.dumps(result["trace"]))]
+    trace = [
+        {**record, "usage": {**record["usage"], "seconds": 0}} for record in json.loads(json.dumps(result["trace"]))
+    ]
     same = {key: result[key] for key in ("answer", "conclusion", "status", "epochs", "summary")}
     return {**same, "trace": trace, "usage": {**result["usage"], "seconds": 0}}
 
