@@ -1,11 +1,11 @@
 """How much a checkpointer stores for a run, by its depth: without a trace, with one, and with ``durability="exit"``.
 
-A scripted model answers each epoch with a segment and a summary of fixed size (random words, which do not compress away)
+A scripted model answers each epoch with a segment and a summary of fixed size (random digits, which hardly compress)
 and concludes in the last; the graph, the savers and what they store are real. Counted are the bytes of all checkpoints,
 blobs and pending writes of the run's thread, so an index or a page that is half full does not matter.
 
-Run as: ``python benchmarks/checkpoint_size.py`` for SQLite; ``--postgres ADDRESS`` for a PostgreSQL server as well, whose
-threads of this name are deleted afterwards; ``--json FILE`` for the figures.
+Run as: ``python benchmarks/checkpoint_size.py`` for SQLite; ``--postgres ADDRESS`` for a PostgreSQL server as well,
+where the thread is deleted afterwards; ``--json FILE`` for the figures.
 """
 
 from __future__ import annotations

@@ -136,7 +136,7 @@ def create_inftythink_graph(
         stall_after: end the run when the summary came back unchanged that many times in a row.
         checkpointer: as in :meth:`langgraph.graph.StateGraph.compile`. With one, a run can be resumed, gone back in and
             reviewed by a human (docs/checkpoints.md).
-        interrupt_before: nodes (``reason``, ``check_answer``, ``summarize``) before which a run pauses; ``"*"`` for all.
+        interrupt_before: nodes (``reason``, ``check_answer``, ``summarize``) before which a run pauses, or ``"*"``.
         interrupt_after: nodes after which a run pauses.
         name: the graph's name, for subgraphs and traces.
 
@@ -186,9 +186,8 @@ def create_inftythink_graph(
     builder.add_node("summarize", node(summarize))
     builder.add_edge(START, "reason")
     builder.add_edge("reason", "check_answer")
-    builder.add_conditional_edges(
-        "check_answer", route, ["summarize", END, *(["check_answer"] if has_verifier else [])]
-    )
+    ways = ["summarize", END, *(["check_answer"] if has_verifier else [])]
+    builder.add_conditional_edges("check_answer", route, ways)
     builder.add_edge("summarize", "reason")
     compiled = builder.compile(
         checkpointer=checkpointer,

@@ -1,7 +1,7 @@
 """The trace's channel: a list of which a checkpoint stores what a step added, never the whole.
 
-A list that holds its last value would be written anew at every step, so that the checkpoints of a run grow with the square
-of its depth.
+A list that holds its last value would be written anew at every step, so that the checkpoints of a run would grow with
+the square of its depth.
 """
 
 from __future__ import annotations

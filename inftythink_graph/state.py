@@ -115,8 +115,8 @@ class InftyThinkOutput(TypedDict):
 class InftyThinkState(TypedDict, total=False):
     """The state between nodes. A checkpoint does not grow with depth: keys hold their last value only.
 
-    ``records``, empty unless a trace is kept, is the exception: of it, a checkpoint stores what the step added. ``trace``
-    is put together from it when the run ends and dropped when another one starts.
+    ``records``, empty unless a trace is kept, is the exception: of it, a checkpoint stores what the step added.
+    ``trace`` is put together from it when the run ends and dropped when another one starts.
 
     Beyond input and output: ``asked`` identifies the question that the counters belong to, ``epoch`` is the record
     under way, ``forced`` says that its conclusion was forced and waits for the verifier, ``tool_calls`` are those that

@@ -43,8 +43,8 @@ def _forced_answer(state: InftyThinkState, settings: Settings) -> Flow:
 def check_answer(state: InftyThinkState, settings: Settings, *, has_verifier: bool = False) -> Flow:
     """Judge the epoch's conclusion; end the run, or leave the status open for another epoch.
 
-    With a verifier, an answer that had to be forced is left to the next step, which is this node again: ``forced`` says so.
-    Running out of epochs, of graph steps or of progress is a status, never an exception. An answer that had to be
+    With a verifier, an answer that had to be forced is left to the next step, which is this node again: ``forced`` says
+    so. Running out of epochs, of graph steps or of progress is a status, never an exception. An answer that had to be
     forced counts as ``answered`` only where a verifier accepts it.
     """
     record = state["epoch"]

@@ -1,4 +1,4 @@
-"""Real servers, started once and only if a test asks for them: vLLM on the CPU, of which at most one runs, PostgreSQL."""
+"""Real servers, started once and only if a test asks for them: vLLM on the CPU (one at a time), PostgreSQL."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """A real PostgreSQL server for tests: its own data, a Unix socket instead of a port, gone when the test is.
 
-The programs are those of the package ``pgserver``, or the system's own where there is no wheel of it. The package itself
-is never imported: as root it adds a user to the machine and opens up every folder above the environment. Here the
-programs are copied to where the server's user may read them.
+The programs are those of the package ``pgserver``, or the system's own where there is no wheel of it. The package is
+never imported: as root it adds a user to the machine and opens up every folder above the environment. Here its programs
+are copied to where the server's user may read them.
 """
 
 from __future__ import annotations
