@@ -52,7 +52,7 @@ def test_the_programs_run(
     program = tmp_path / "run.py"
     program.write_text(page[0])
     _killed(program)
-    assert STORED <= _stored(tmp_path / "runs.sqlite")
+    assert _stored(tmp_path / "runs.sqlite") >= STORED
     rerun = subprocess.run([sys.executable, program.name], stdout=subprocess.PIPE, text=True, check=True)
     assert re.fullmatch(r"1500 after \d+ epochs\n", rerun.stdout)
 
@@ -67,7 +67,7 @@ def test_the_programs_run(
     for line, answer in zip(said[2:4], ("300", "1500"), strict=True):
         first, epochs, records, requests = line.split()
         assert (first, epochs) == (answer, records)
-        assert epochs == requests
+        assert int(requests) >= int(epochs)
     assert said[4] == "['human', 'ai', 'human', 'ai']"
     assert re.fullmatch(r"1500 -> 1675 in epoch \d+", said[6])
     assert said[7:9] == ["exhausted", "1500"]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import pytest
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite import SqliteSaver
+from langgraph.graph import StateGraph
 from langgraph.types import Command, interrupt
 
 from inftythink_graph import (
@@ -203,6 +204,31 @@ def test_an_edited_conclusion_is_reviewed_again(scripted: Scripted, saver: BaseC
     assert review(graph.invoke(None, CONFIG))["answer"] == "8"
     result = graph.invoke(Command(resume=True), CONFIG)
     assert (result["answer"], result["status"], len(model.calls)) == ("8", "answered", 1)
+
+
+class Outer(TypedDict, total=False):
+    question: str
+    answer: str
+    trace: list[Any]
+
+
+async def test_in_a_graph_of_others(scripted: Scripted, invoke: Any) -> None:
+    """As a subgraph it pauses and resumes with its parent, on the parent's checkpointer, and starts afresh with it."""
+    model = scripted(epoch("a", "S1"), end("6"), "S2\n</summary>", end("7"), end("8"))
+    parent = StateGraph(Outer)
+    parent.add_node(
+        "think", create_inftythink_graph(model, protocol="native", verifier=human_verifier, keep_trace=True)
+    )
+    parent.set_entry_point("think")
+    graph = parent.compile(checkpointer=InMemorySaver())
+    assert review(await invoke(graph, QUESTION))["answer"] == "6"
+    assert review(await invoke(graph, Command(resume=False)))["answer"] == "7"
+    result = await invoke(graph, Command(resume=True))
+    assert (result["answer"], len(model.calls)) == ("7", 4)
+    assert [record["epoch"] for record in result["trace"]] == [1, 2, 3]
+    assert review(await invoke(graph, QUESTION))["answer"] == "8"
+    result = await invoke(graph, Command(resume=True))
+    assert [record["answer"] for record in result["trace"]] == ["8"]
 
 
 @pytest.mark.parametrize("option", ["interrupt_before", "interrupt_after"])
