@@ -1,6 +1,6 @@
-"""Every checkpointer under test, opened by name, and a long run on one of them in a process that may be killed.
+"""Every checkpointer under test, opened by name, and a run on one of them in a process that is killed.
 
-Run as: ``python savers.py KIND ADDRESS sync|async``; prints a line for every epoch that is stored.
+Run as: ``python savers.py KIND ADDRESS sync|async CALLS``; it is killed (``kill -9``) in the model call after those.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from langgraph.checkpoint.postgres import PostgresSaver
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+from power_cut import Dies
 
 from datasets_build.synthetic import problem
 from inftythink_graph import EmbeddedChatModel, create_inftythink_graph
@@ -25,7 +26,7 @@ __all__ = ["CONFIG", "PROBLEM", "SAVERS", "aopen_saver", "open_saver"]
 
 SAVERS = ("memory", "sqlite", "postgres")
 CONFIG: Any = {"configurable": {"thread_id": "t"}}
-PROBLEM = problem("product", (25, 60))
+PROBLEM = problem("product", (25, 32))
 
 
 @contextmanager
@@ -56,29 +57,22 @@ async def aopen_saver(kind: str, address: str) -> AsyncIterator[BaseCheckpointSa
             yield saver
 
 
-def _tell(update: dict[str, Any]) -> None:
-    if "summarize" in update:
-        print(update["summarize"]["epoch"]["epoch"], flush=True)
-
-
-def _run(kind: str, address: str) -> None:
+def _run(kind: str, address: str, config: Any) -> None:
     with open_saver(kind, address) as saver:
         graph = create_inftythink_graph(EmbeddedChatModel(), checkpointer=saver, keep_trace=True)
-        for update in graph.stream({"question": PROBLEM.question}, CONFIG, stream_mode="updates", durability="sync"):
-            _tell(update)
+        graph.invoke({"question": PROBLEM.question}, config, durability="sync")
 
 
-async def _arun(kind: str, address: str) -> None:
+async def _arun(kind: str, address: str, config: Any) -> None:
     async with aopen_saver(kind, address) as saver:
         graph = create_inftythink_graph(EmbeddedChatModel(), checkpointer=saver, keep_trace=True)
-        question = {"question": PROBLEM.question}
-        async for update in graph.astream(question, CONFIG, stream_mode="updates", durability="sync"):
-            _tell(update)
+        await graph.ainvoke({"question": PROBLEM.question}, config, durability="sync")
 
 
 if __name__ == "__main__":
-    kind, address, mode = sys.argv[1:]
+    kind, address, mode, calls = sys.argv[1:]
+    config = {**CONFIG, "callbacks": [Dies(int(calls))]}
     if mode == "sync":
-        _run(kind, address)
+        _run(kind, address, config)
     else:
-        asyncio.run(_arun(kind, address))
+        asyncio.run(_arun(kind, address, config))
