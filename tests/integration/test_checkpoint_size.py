@@ -20,7 +20,7 @@ CONTENT = sum(SIZES.values())
 
 
 @pytest.fixture(scope="module")
-def benchmark() -> ModuleType:
+def script() -> ModuleType:
     spec = importlib.util.spec_from_file_location("checkpoint_size", SCRIPT)
     assert spec is not None
     assert spec.loader is not None
@@ -31,9 +31,9 @@ def benchmark() -> ModuleType:
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 @pytest.mark.parametrize("kept", ["no trace", "trace", "trace, exit"])
-def test_storage_grows_linearly(benchmark: ModuleType, kind: str, kept: str, address_of: Callable[[str], str]) -> None:
+def test_storage_grows_linearly(script: ModuleType, kind: str, kept: str, address_of: Callable[[str], str]) -> None:
     address = address_of(kind) if kind == "postgres" else None
-    rows = {epochs: benchmark.measure(kept, epochs, address=address, **SIZES) for epochs in (8, 16, 32)}
+    rows = {epochs: script.measure(kept, epochs, address=address, **SIZES) for epochs in (8, 16, 32)}
     per_epoch = (rows[16].bytes - rows[8].bytes) / 8, (rows[32].bytes - rows[16].bytes) / 16
     assert per_epoch[1] == pytest.approx(per_epoch[0], rel=0.05)
     # Three steps an epoch, each a checkpoint and its writes; a trace adds its record as it comes, and again at the end.
