@@ -11,7 +11,6 @@ import itertools
 import os
 import pwd
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
@@ -27,9 +26,13 @@ from psycopg.conninfo import make_conninfo
 
 __all__ = ["Postgres", "running_postgres"]
 
-STARTUP_SECONDS = 60.0
+STARTUP_SECONDS = 300.0
 SYSTEM_PLACES = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql@*/bin")
 USERS = ("postgres", "nobody")  # a server refuses to run as root
+
+# Keeps the server for as long as its own input stays open: that closes with the tests, even if they are killed.
+# An interrupt is the server's fast shutdown: sessions are cut off.
+KEEPER = 'folder=$1; shift; "$@" </dev/null & server=$!; read -r _; kill -INT $server; wait $server; rm -rf "$folder"'
 
 
 @dataclass
@@ -75,17 +78,24 @@ def _server_user() -> pwd.struct_passwd | None:
     return next(names[name] for name in USERS if name in names)
 
 
-def _wait(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
+def _wait(address: str, log: Path) -> None:
     deadline = time.monotonic() + STARTUP_SECONDS
     while True:
         try:
             psycopg.connect(address, connect_timeout=5).close()
         except psycopg.OperationalError as error:
-            if process.poll() is not None or time.monotonic() > deadline:
+            if time.monotonic() > deadline:
                 raise RuntimeError(f"PostgreSQL did not start: {error}\n{log.read_text()}") from error
             time.sleep(0.05)
         else:
             return
+
+
+def _give(folder: Path, user: pwd.struct_passwd) -> None:
+    """Make the user the owner of a folder and all that is in it."""
+    for place, _, names in os.walk(folder):
+        for path in (place, *(os.path.join(place, name) for name in names)):
+            os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)
 
 
 @contextmanager
@@ -97,33 +107,26 @@ def running_postgres() -> Iterator[Postgres]:
         RuntimeError: the server doesn't start; its log is in the message.
     """
     user = _server_user()
-    options: dict[str, Any] = {"cwd": "/", "env": {"PATH": os.defpath, "TZ": "UTC"}}
+    options: dict[str, Any] = {"cwd": "/", "env": {"PATH": os.environ.get("PATH", os.defpath), "TZ": "UTC"}}
     folder = Path(tempfile.mkdtemp(prefix="pg-"))  # short: a socket's path has at most 107 characters
+    data, log = folder / "data", folder / "log"
     try:
-        folder.chmod(0o755)
-        home = folder / "home"
-        home.mkdir(mode=0o700)
+        programs = _programs(folder)
         if user is not None:
-            os.chown(home, user.pw_uid, user.pw_gid)
+            _give(folder, user)
             options |= {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-        programs, data, log = _programs(folder), home / "data", folder / "log"
         init = [programs / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "-N"]
         subprocess.run(init, check=True, capture_output=True, timeout=STARTUP_SECONDS, **options)
-        settings = {"listen_addresses": "", "unix_socket_directories": home, "shared_buffers": "16MB", "fsync": "off"}
-        command: list[Any] = [programs / "postgres", "-D", data]
+        settings = {"listen_addresses": "", "unix_socket_directories": folder, "shared_buffers": "16MB", "fsync": "off"}
+        command: list[Any] = ["sh", "-c", KEEPER, "keeper", folder, programs / "postgres", "-D", data]
         command += [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         with open(log, "wb") as output:
-            process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, **options)
-        try:
-            address = make_conninfo(host=str(home), user="postgres", dbname="postgres")
-            _wait(process, address, log)
+            keeper = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=output, stderr=output, start_new_session=True, **options
+            )
+        with keeper:  # closes its input and waits for it
+            address = make_conninfo(host=str(folder), user="postgres", dbname="postgres")
+            _wait(address, log)
             yield Postgres(address)
-        finally:
-            process.send_signal(signal.SIGINT)  # its fast shutdown: sessions are cut off
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
     finally:
-        shutil.rmtree(folder)
+        shutil.rmtree(folder, ignore_errors=True)
