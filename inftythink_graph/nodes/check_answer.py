@@ -9,7 +9,7 @@ from inftythink_graph.models.base import ModelInfo
 from inftythink_graph.nodes.flow import Ask, Check, Describe, Flow, Reply
 from inftythink_graph.nodes.reason import sampling
 from inftythink_graph.protocol import parse, question_text
-from inftythink_graph.state import InftyThinkState, Settings, add_usage, with_request
+from inftythink_graph.state import InftyThinkState, Settings, add_usage, no_usage, with_request
 from inftythink_graph.verdicts import Candidate, Verdict
 
 __all__ = ["STEPS_PER_EPOCH", "check_answer"]
@@ -58,10 +58,13 @@ def check_answer(state: InftyThinkState, settings: Settings, *, has_verifier: bo
                     verdict = yield _check(state, answer, conclusion)
                     status = "answered" if verdict.accepted else "rejected"
 
-    record = {**record, "answer": answer, "conclusion": conclusion, "verdict": verdict.reason}
+    rejection = "" if verdict.accepted else verdict.reason
+    record = {**record, "answer": answer, "conclusion": conclusion, "verdict": rejection}
     update: dict[str, Any] = {"epoch": record, "status": status, "usage": usage}
     if conclusion:  # a rejected one stays, as the best so far, until a better one comes
         update |= {"conclusion": conclusion, "answer": answer}
+    if verdict.usage is not None:
+        update["verifier_usage"] = add_usage(state.get("verifier_usage") or no_usage(), verdict.usage)
     if settings.keep_trace and status is not None:
         update["trace"] = [*state.get("trace", []), record]
     return update

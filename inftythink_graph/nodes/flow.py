@@ -6,10 +6,8 @@ A node's logic never calls a model or a verifier. It yields an :class:`Ask`, a :
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 import time
-from collections.abc import Awaitable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -17,11 +15,10 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableConfig
 
-from inftythink_graph.errors import InvalidInputError
 from inftythink_graph.models.base import DescribesItself, ModelInfo
 from inftythink_graph.protocol import Message
 from inftythink_graph.state import Usage
-from inftythink_graph.verdicts import Candidate, Verdict, Verifier
+from inftythink_graph.verdicts import Candidate, Verdict, Verifier, averdict_of, verdict_of
 
 __all__ = ["Ask", "Caller", "Check", "Describe", "Effect", "Flow", "Measure", "Reply", "read_reply"]
 
@@ -116,12 +113,6 @@ def read_reply(message: AIMessage, max_tokens: int, seconds: float) -> Reply:
     )
 
 
-def _verdict(outcome: Verdict | bool) -> Verdict:
-    if isinstance(outcome, Verdict):
-        return outcome
-    return Verdict(bool(outcome), "" if outcome else "the check failed")
-
-
 class Caller:
     """Performs effects with one model and one verifier."""
 
@@ -163,12 +154,7 @@ class Caller:
         if isinstance(effect, Check):
             if self.verifier is None:
                 return Verdict(True)
-            outcome = self.verifier(effect.candidate)
-            if inspect.isawaitable(outcome):
-                if inspect.iscoroutine(outcome):
-                    outcome.close()
-                raise InvalidInputError("the verifier is asynchronous: use ainvoke/astream, or give a plain function")
-            return _verdict(outcome)
+            return verdict_of(self.verifier, effect.candidate)
         if not isinstance(self.model, DescribesItself):
             return ModelInfo() if isinstance(effect, Describe) else None
         if isinstance(effect, Describe):
@@ -181,20 +167,11 @@ class Caller:
             message = await self.model.ainvoke(effect.messages, config, **self._options(effect))
             return read_reply(message, effect.max_tokens, time.perf_counter() - start)
         if isinstance(effect, Check):
-            return await self._acheck(effect.candidate)
+            if self.verifier is None:
+                return Verdict(True)
+            return await averdict_of(self.verifier, effect.candidate)
         if not isinstance(self.model, DescribesItself):
             return ModelInfo() if isinstance(effect, Describe) else None
         if isinstance(effect, Describe):
             return await self.model.adescribe()
         return await self.model.acount_prompt_tokens(effect.messages)
-
-    async def _acheck(self, candidate: Candidate) -> Verdict:
-        if self.verifier is None:
-            return Verdict(True)
-        if inspect.iscoroutinefunction(self.verifier) or inspect.iscoroutinefunction(
-            getattr(self.verifier, "__call__", None)  # noqa: B004 - a callable object may be a coroutine function
-        ):
-            outcome: Verdict | bool | Awaitable[Verdict | bool] = self.verifier(candidate)
-        else:  # a plain function may block: off the event loop with it
-            outcome = await asyncio.to_thread(self.verifier, candidate)
-        return _verdict(await outcome if inspect.isawaitable(outcome) else outcome)

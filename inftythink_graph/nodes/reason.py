@@ -79,11 +79,19 @@ def _read(reply: Reply, protocol: Protocol) -> Parsed:
     return parsed
 
 
-def reason(state: InftyThinkState, settings: Settings) -> Flow:
+def _check_restarts(settings: Settings, resolved: Resolved) -> None:
+    if settings.on_rejected == "restart" and resolved.temperature == 0:
+        raise InvalidInputError(
+            "on_rejected='restart' at temperature 0 would repeat the rejected run word for word; give a temperature"
+            " above 0, or on_rejected='note'"
+        )
+
+
+def reason(state: InftyThinkState, settings: Settings, *, has_verifier: bool = False) -> Flow:
     """Think for one epoch.
 
     Raises (through the graph):
-        InvalidInputError: the question is empty.
+        InvalidInputError: the question is empty, or rejected answers would be reached again and again.
         WindowTooSmallError: the model's window can't hold an epoch.
     """
     question = state["question"]
@@ -95,6 +103,8 @@ def reason(state: InftyThinkState, settings: Settings) -> Flow:
     messages = protocol.render(question, summary or None)
     if fresh:
         _check_question(question)
+        if has_verifier:
+            _check_restarts(settings, resolved)
         if protocol.history == "assistant" and not info.prefill:
             raise InvalidInputError(
                 "history='assistant' needs a model that can continue a message (ChatVLLM, EmbeddedChatModel);"
@@ -135,4 +145,6 @@ def reason(state: InftyThinkState, settings: Settings) -> Flow:
         update |= {"asked": question, "summary": "", "answer": None, "conclusion": "", "status": None, "repeats": 0}
         if settings.keep_trace:
             update["trace"] = []
+        if "verifier_usage" in state:
+            update["verifier_usage"] = no_usage()
     return update

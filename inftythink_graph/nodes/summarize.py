@@ -49,6 +49,8 @@ def _is_over_budget(record: EpochRecord, resolved: Resolved) -> Flow:
 def summarize(state: InftyThinkState, settings: Settings) -> Flow:
     """Settle the summary of the epoch that has just ended without an accepted answer."""
     record = state["epoch"]
+    if record["conclusion"] and settings.on_rejected == "restart":
+        return _settled(state, settings, {"summary": "", "epoch": {**record, "summary": ""}, "repeats": 0})
     info: ModelInfo = yield Describe()
     resolved = settings.resolve(info.card)
     before, summary, usage = state["summary"], record["summary"], state["usage"]
@@ -69,7 +71,11 @@ def summarize(state: InftyThinkState, settings: Settings) -> Flow:
     if record["conclusion"]:
         summary = "\n".join(part for part in (summary, rejection_note(record["answer"], record["verdict"])) if part)
     record = {**record, "summary": summary}
-    update: dict[str, Any] = {"summary": summary, "epoch": record, "usage": usage, "repeats": repeats}
+    return _settled(state, settings, {"summary": summary, "epoch": record, "usage": usage, "repeats": repeats})
+
+
+def _settled(state: InftyThinkState, settings: Settings, update: dict[str, Any]) -> dict[str, Any]:
+    """The update, with its record in the trace where that is kept."""
     if settings.keep_trace:
-        update["trace"] = [*state.get("trace", []), record]
+        update["trace"] = [*state.get("trace", []), update["epoch"]]
     return update
