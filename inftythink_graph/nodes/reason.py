@@ -10,7 +10,7 @@ from inftythink_graph.nodes.flow import Ask, Describe, Flow, Measure, Reply
 from inftythink_graph.protocol import Content, Parsed, Protocol, parse, question_text
 from inftythink_graph.state import EpochRecord, InftyThinkState, Resolved, Settings, add_usage, no_usage, with_request
 
-__all__ = ["TAG_TOKENS", "context_bound", "is_fresh", "reason", "sampling"]
+__all__ = ["TAG_TOKENS", "context_bound", "epoch_room", "is_fresh", "reason", "sampling"]
 
 TAG_TOKENS = 16
 """Tokens that the tags of one epoch may take, where they are plain text to the tokenizer."""
@@ -28,6 +28,11 @@ def context_bound(question_tokens: int, resolved: Resolved) -> int:
         # The longer of the two requests: reasoning (history + eta), and summarizing (history + segment + summary).
         return question_tokens + budget + resolved.eta + budget + 2 * TAG_TOKENS
     return question_tokens + (budget + TAG_TOKENS) + (resolved.eta + budget + TAG_TOKENS) + budget
+
+
+def epoch_room(resolved: Resolved) -> int:
+    """The most tokens that an epoch adds to its first prompt: the segment, and a summary written and rewritten."""
+    return resolved.eta + (resolved.summary_budget + TAG_TOKENS) + resolved.summary_budget
 
 
 def is_fresh(state: InftyThinkState) -> bool:

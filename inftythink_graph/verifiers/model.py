@@ -6,9 +6,10 @@ asked about once more, and then counts as what ``unreadable`` says: a judge can'
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias, get_args
 
 from langchain_core.language_models import BaseChatModel
@@ -45,6 +46,7 @@ _AGAIN = (
     "I can't find a verdict in that. Reply with one line only: either VERDICT: ACCEPT, or VERDICT: REJECT - followed by"
     " the mistake in one sentence."
 )
+_OWN_TAG = re.compile(r"<(/?(?:question|closing_text|answer))>")
 _REPEATED_CHARACTERS = 2000  # of an unreadable reply that the judge is shown again
 _SCHEMA = {
     "title": "judgement",
@@ -62,17 +64,18 @@ Judging: TypeAlias = Generator[list[Message], tuple[Reply, Any], Verdict]
 
 
 def _tagged(name: str, text: str) -> str:
-    # A candidate can't close the tag that it stands in.
-    return f"<{name}>\n{text.replace(f'</{name}>', f'< /{name}>')}\n</{name}>"
+    # A candidate can't close the tag that it stands in, nor pose as one of the others.
+    inside = _OWN_TAG.sub(r"< \1>", neutralize(text))
+    return f"<{name}>\n{inside}\n</{name}>"
 
 
 def _request(instructions: str, candidate: Candidate) -> Message:
     answer = "(none stated)" if candidate.answer is None else candidate.answer
     parts = [
         instructions.strip(),
-        _tagged("question", neutralize(candidate.question)),
-        _tagged("closing_text", neutralize(candidate.conclusion)),
-        _tagged("answer", neutralize(answer)),
+        _tagged("question", candidate.question),
+        _tagged("closing_text", candidate.conclusion),
+        _tagged("answer", answer),
         _FORM,
     ]
     # One user turn: not every chat template knows a system message.
@@ -100,7 +103,7 @@ class ModelVerifier:
             usage = add_usage(usage, reply.usage)
             verdict = mapping_verdict(parsed) if isinstance(parsed, dict) else None
             if verdict := verdict or text_verdict(reply.text):
-                return Verdict(verdict.accepted, "" if verdict.accepted else verdict.reason, usage)
+                return replace(verdict, usage=usage)
             said = neutralize(reply.text[-_REPEATED_CHARACTERS:]).strip() or "(nothing)"
             messages = [*messages[:1], {"role": "assistant", "content": said}, {"role": "user", "content": _AGAIN}]
         accepted = self.unreadable == "accept"

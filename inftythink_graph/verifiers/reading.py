@@ -53,6 +53,10 @@ def _tidy(text: str) -> str:
     return text[lead.end() :] if lead else text
 
 
+def _said(accepted: bool, reason: str) -> Verdict:
+    return Verdict(accepted, "" if accepted else reason)
+
+
 def mapping_verdict(said: Mapping[str, Any]) -> Verdict | None:
     """The verdict in a mapping; None where it holds none.
 
@@ -65,9 +69,9 @@ def mapping_verdict(said: Mapping[str, Any]) -> Verdict | None:
     for key in _VERDICT_KEYS:
         value = given.get(key)
         if isinstance(value, bool):
-            return Verdict(value, reason)
+            return _said(value, reason)
         if isinstance(value, str) and (read := _stated(f"verdict: {value}")):
-            return Verdict(read.accepted, reason or read.reason)
+            return _said(read.accepted, reason or read.reason)
     return None
 
 
@@ -94,7 +98,7 @@ def _stated(text: str) -> Verdict | None:
         accepted = (match["word"].lower() in _ACCEPTS) != bool(match["negated"])
         after = _REASON.search(text, match.end())
         reason = match["rest"] if _has_words(match["rest"]) else after["rest"] if after else ""
-        verdict = Verdict(accepted, _tidy(reason or _last_paragraph(text[: text.rfind("\n", 0, match.start()) + 1])))
+        verdict = _said(accepted, _tidy(reason or _last_paragraph(text[: text.rfind("\n", 0, match.start()) + 1])))
     return verdict
 
 
@@ -114,7 +118,7 @@ def _bare(text: str) -> Verdict | None:
         return None
     reason = next((match["rest"] for match in matches if match["rest"]), "")
     others = lines[1:] if _BARE.match(lines[0]) else lines[:-1]
-    return Verdict(decisions.pop(), _tidy(reason or " ".join(others)))
+    return _said(decisions.pop(), _tidy(reason or " ".join(others)))
 
 
 def text_verdict(text: str) -> Verdict | None:
