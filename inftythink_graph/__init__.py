@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from inftythink_graph.human import human_verifier
     from inftythink_graph.models import ChatVLLM, EmbeddedChatModel
     from inftythink_graph.state import EpochRecord, InftyThinkContext, InftyThinkInput, InftyThinkOutput, Usage
+    from inftythink_graph.verifiers import all_of, any_of, exact_verifier, gold_verifier, model_verifier, tool_verifier
 
 __version__ = "0.1.0"
 
@@ -42,8 +43,14 @@ __all__ = [
     "Verifier",
     "WindowTooSmallError",
     "__version__",
+    "all_of",
+    "any_of",
     "create_inftythink_graph",
+    "exact_verifier",
+    "gold_verifier",
     "human_verifier",
+    "model_verifier",
+    "tool_verifier",
 ]
 
 _HOMES = {
@@ -55,7 +62,13 @@ _HOMES = {
     "InftyThinkInput": "inftythink_graph.state",
     "InftyThinkOutput": "inftythink_graph.state",
     "Usage": "inftythink_graph.state",
+    "all_of": "inftythink_graph.verifiers",
+    "any_of": "inftythink_graph.verifiers",
+    "exact_verifier": "inftythink_graph.verifiers",
+    "gold_verifier": "inftythink_graph.verifiers",
     "human_verifier": "inftythink_graph.human",
+    "model_verifier": "inftythink_graph.verifiers",
+    "tool_verifier": "inftythink_graph.verifiers",
 }
 
 

@@ -14,7 +14,7 @@ from inftythink_graph._math_pool import MissingExtraError, WorkerError, require_
 from inftythink_graph._normalization import choice_letter, decide, is_plain
 from inftythink_graph._tidy import Comparison, Undecided
 from inftythink_graph.errors import InvalidInputError
-from inftythink_graph.verdicts import Candidate, Verdict
+from inftythink_graph.verdicts import NO_ANSWER, Candidate, Verdict
 
 __all__ = [
     "DEFAULT_TIMEOUT",
@@ -98,12 +98,18 @@ class GoldVerifier:
 
     def __call__(self, candidate: Candidate) -> Verdict:
         """Judge a candidate. The reason of a rejection never tells the known answer: the model reads it."""
-        if candidate.answer is None:
-            return Verdict(False, "The conclusion states no answer.")
-        result = compare(candidate.answer, self.gold, timeout=self.timeout)
+        return self._verdict(candidate.answer, compare(candidate.answer, self.gold, timeout=self.timeout))
+
+    async def averify(self, candidate: Candidate) -> Verdict:
+        """As a call, without blocking the event loop, and in threads that only comparisons take."""
+        return self._verdict(candidate.answer, await acompare(candidate.answer, self.gold, timeout=self.timeout))
+
+    def _verdict(self, answer: str | None, result: Comparison) -> Verdict:
+        if answer is None:
+            return Verdict(False, NO_ANSWER)
         if result is Comparison.EQUAL:
             return Verdict(True)
-        shown = candidate.answer if len(candidate.answer) <= 100 else f"{candidate.answer[:100]}..."
+        shown = answer if len(answer) <= 100 else f"{answer[:100]}..."
         if result is Comparison.TIMED_OUT:
             return Verdict(False, f"The answer {shown} could not be checked in time; write it in its simplest form.")
         return Verdict(False, f"The answer {shown} is not correct.")
@@ -112,7 +118,8 @@ class GoldVerifier:
 def gold_verifier(gold: str, *, timeout: float = DEFAULT_TIMEOUT) -> GoldVerifier:
     """A verifier for ``create_inftythink_graph`` that accepts what is equal to a known answer.
 
-    It blocks the thread that it runs in, not the event loop: asynchronous runs call plain functions in a thread.
+    Equal is what :func:`compare` calls so: by algebra, with math-verify, where the text alone doesn't tell. For
+    equality of the text or the number alone, take :func:`~inftythink_graph.verifiers.exact_verifier`.
 
     Raises:
         InvalidInputError: the known answer is empty, or the timeout isn't above 0.

@@ -34,6 +34,7 @@ from inftythink_graph.state import (
     InftyThinkOutput,
     InftyThinkState,
     OnExhausted,
+    OnRejected,
     ProtocolKind,
     Settings,
 )
@@ -104,6 +105,7 @@ def create_inftythink_graph(
     seed: int | None = None,
     protocol: Protocol | Literal["native", "prompted"] | None = None,
     verifier: Verifier | None = None,
+    on_rejected: OnRejected = "note",
     on_exhausted: OnExhausted = "force",
     keep_trace: bool = False,
     stall_after: int = 3,
@@ -130,7 +132,12 @@ def create_inftythink_graph(
         seed: for models that take one; epoch k is sampled with ``seed + k``.
         protocol: ``native`` for models trained on the format, ``prompted`` for all others, or a
             :class:`~inftythink_graph.protocol.Protocol`. None: native where the model's card says so, else prompted.
-        verifier: judges a conclusion; a rejected one goes back into the loop with the reason. None accepts any.
+        verifier: judges a conclusion; a rejected one goes back into the loop. What it raises ends the run unchanged.
+            None accepts any conclusion. Ready ones are in :mod:`inftythink_graph.verifiers`.
+        on_rejected: what the loop goes on with after a rejection. ``note``: the summary, and a note that says why the
+            answer was rejected, for models that can make use of it. ``restart``: the question alone, for models that
+            can't, and for mistakes that a summary carries on; epochs count on, each with its own seed, and the
+            temperature must be above 0.
         on_exhausted: when epochs run out, ``force`` an answer from the last summary, or ``return`` what there is.
         keep_trace: return one record per epoch under ``trace``.
         stall_after: end the run when the summary came back unchanged that many times in a row.
@@ -152,11 +159,20 @@ def create_inftythink_graph(
         seed=seed,
         protocol=_protocol(protocol),
         on_exhausted=on_exhausted,
+        on_rejected=on_rejected,
         keep_trace=keep_trace,
         stall_after=stall_after,
     )
+    if verifier is not None and not callable(verifier):
+        raise InvalidInputError(
+            f"verifier must be callable, got {type(verifier).__name__}; tool_verifier takes a tool, model_verifier a"
+            " chat model"
+        )
     caller = Caller(model, verifier)
     has_verifier = verifier is not None
+
+    def think(state: InftyThinkState, settings: Settings) -> Flow:
+        return reason(state, settings, has_verifier=has_verifier)
 
     def check(state: InftyThinkState, settings: Settings) -> Flow:
         return check_answer(state, settings, has_verifier=has_verifier)
@@ -181,7 +197,7 @@ def create_inftythink_graph(
         input_schema=InftyThinkInput,
         output_schema=InftyThinkOutput,
     )
-    builder.add_node("reason", node(reason))
+    builder.add_node("reason", node(think))
     builder.add_node("check_answer", node(check))
     builder.add_node("summarize", node(summarize))
     builder.add_edge(START, "reason")

@@ -27,6 +27,8 @@ __all__ = [
     "InftyThinkInput",
     "InftyThinkOutput",
     "InftyThinkState",
+    "OnExhausted",
+    "OnRejected",
     "Settings",
     "Status",
     "Usage",
@@ -36,6 +38,12 @@ __all__ = [
 ]
 
 OnExhausted: TypeAlias = Literal["force", "return"]
+OnRejected: TypeAlias = Literal["note", "restart"]
+"""What a rejected answer goes back into the loop with.
+
+``note``: the summary so far, and a note that says why the answer was rejected. ``restart``: the question alone, sampled
+with another seed.
+"""
 ProtocolKind: TypeAlias = Literal["native", "prompted"]
 
 DEFAULT_ETA = 4096
@@ -96,10 +104,11 @@ class InftyThinkOutput(TypedDict):
         status: how the run ended.
         epochs: number of epochs run.
         summary: the last summary.
-        usage: of the whole run.
+        usage: of the whole run, without its verifier.
         messages: the conversation with the answer as its last message: an ``AIMessage`` of the conclusion, with the
             usage summed over all epochs, and tool calls where the model asked for any.
         trace: one record per epoch; only with ``keep_trace=True``.
+        verifier_usage: what judging took; only where a verifier says so, as a model that judges does.
     """
 
     answer: str | None
@@ -110,6 +119,7 @@ class InftyThinkOutput(TypedDict):
     usage: Usage
     messages: Annotated[list[AnyMessage], add_messages]
     trace: NotRequired[list[EpochRecord]]
+    verifier_usage: NotRequired[Usage]
 
 
 class InftyThinkState(TypedDict, total=False):
@@ -134,6 +144,7 @@ class InftyThinkState(TypedDict, total=False):
     usage: Usage
     trace: Annotated[list[EpochRecord], EphemeralValue]
     records: Annotated[list[EpochRecord], records_channel()]
+    verifier_usage: Usage
     asked: Content
     epoch: EpochRecord
     forced: bool
@@ -157,6 +168,7 @@ class InftyThinkContext:
     top_p: float | None = None
     seed: int | None = None
     on_exhausted: OnExhausted | None = None
+    on_rejected: OnRejected | None = None
     keep_trace: bool | None = None
     call_options: Mapping[str, Any] | None = None
 
@@ -178,6 +190,7 @@ class Settings:
     seed: int | None = None
     protocol: Protocol | None = None
     on_exhausted: OnExhausted = "force"
+    on_rejected: OnRejected = "note"
     keep_trace: bool = False
     stall_after: int = 3
     call_options: Mapping[str, Any] | None = None
@@ -192,6 +205,8 @@ class Settings:
             raise InvalidInputError(f"top_p must be above 0 and at most 1, got {self.top_p}")
         if self.on_exhausted not in get_args(OnExhausted):
             raise InvalidInputError(f"on_exhausted must be one of {get_args(OnExhausted)}, got {self.on_exhausted!r}")
+        if self.on_rejected not in get_args(OnRejected):
+            raise InvalidInputError(f"on_rejected must be one of {get_args(OnRejected)}, got {self.on_rejected!r}")
 
     def override(self, context: Any) -> Settings:
         """The settings for one call. A context that isn't ours (a parent graph's) is left alone."""

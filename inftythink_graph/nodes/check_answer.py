@@ -12,7 +12,7 @@ from inftythink_graph.nodes.flow import Ask, Check, Describe, Emit, Flow, Show
 from inftythink_graph.nodes.reason import sampling
 from inftythink_graph.nodes.replies import Reply
 from inftythink_graph.protocol import parse, question_text
-from inftythink_graph.state import EpochRecord, InftyThinkState, Settings, add_usage, with_request
+from inftythink_graph.state import EpochRecord, InftyThinkState, Settings, add_usage, no_usage, with_request
 from inftythink_graph.status import Status
 from inftythink_graph.verdicts import Candidate, Verdict
 
@@ -72,10 +72,13 @@ def check_answer(state: InftyThinkState, settings: Settings, *, has_verifier: bo
                     record = {**record, "answer": answer, "conclusion": conclusion}
                     return {"epoch": record, "usage": usage, "forced": True}
 
-    record = {**record, "answer": answer, "conclusion": conclusion, "verdict": verdict.reason}
+    rejection = "" if verdict.accepted else verdict.reason
+    record = {**record, "answer": answer, "conclusion": conclusion, "verdict": rejection}
     update: dict[str, Any] = {"epoch": record, "status": status, "usage": usage, "forced": False}
     if conclusion:  # a rejected one stays, as the best so far, until a better one comes
         update |= {"conclusion": conclusion, "answer": answer}
+    if verdict.usage is not None:
+        update["verifier_usage"] = add_usage(state.get("verifier_usage") or no_usage(), verdict.usage)
     if conclusion and not verdict.accepted and has_verifier:
         yield Emit(
             AnswerRejected(
@@ -83,7 +86,7 @@ def check_answer(state: InftyThinkState, settings: Settings, *, has_verifier: bo
                 epoch=record["epoch"],
                 answer=answer,
                 conclusion=conclusion,
-                reason=verdict.reason,
+                reason=rejection,
                 usage=record["usage"],
             )
         )

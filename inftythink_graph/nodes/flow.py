@@ -7,10 +7,8 @@ blocking or awaiting, and sends the result back in.
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 import time
-from collections.abc import Awaitable, Generator
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -18,13 +16,12 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import RunnableConfig
 from langgraph.config import get_stream_writer
 
-from inftythink_graph.errors import InvalidInputError
 from inftythink_graph.events import Event
 from inftythink_graph.models.base import DescribesItself, ModelInfo
 from inftythink_graph.nodes.replies import read_reply
 from inftythink_graph.nodes.tokens import TokenTap, show, tapped
 from inftythink_graph.protocol import Content, Message, Part
-from inftythink_graph.verdicts import Candidate, Verdict, Verifier
+from inftythink_graph.verdicts import Candidate, Verdict, Verifier, averdict_of, verdict_of
 
 __all__ = ["Ask", "Caller", "Check", "Describe", "Effect", "Emit", "Flow", "Measure", "Show"]
 
@@ -92,12 +89,6 @@ Effect: TypeAlias = Ask | Measure | Check | Describe | Show | Emit
 Flow: TypeAlias = Generator[Effect, Any, dict[str, Any]]
 
 
-def _verdict(outcome: Verdict | bool) -> Verdict:
-    if isinstance(outcome, Verdict):
-        return outcome
-    return Verdict(bool(outcome), "" if outcome else "the check failed")
-
-
 class Caller:
     """Performs effects with one model and one verifier."""
 
@@ -149,12 +140,7 @@ class Caller:
         if isinstance(effect, Check):
             if self.verifier is None:
                 return Verdict(True)
-            outcome = self.verifier(effect.candidate)
-            if inspect.isawaitable(outcome):
-                if inspect.iscoroutine(outcome):
-                    outcome.close()
-                raise InvalidInputError("the verifier is asynchronous: use ainvoke/astream, or give a plain function")
-            return _verdict(outcome)
+            return verdict_of(self.verifier, effect.candidate)
         if not isinstance(self.model, DescribesItself):
             return ModelInfo() if isinstance(effect, Describe) else None
         if isinstance(effect, Describe):
@@ -170,20 +156,11 @@ class Caller:
         if isinstance(effect, Show | Emit):
             return self._tell(effect)
         if isinstance(effect, Check):
-            return await self._acheck(effect.candidate)
+            if self.verifier is None:
+                return Verdict(True)
+            return await averdict_of(self.verifier, effect.candidate)
         if not isinstance(self.model, DescribesItself):
             return ModelInfo() if isinstance(effect, Describe) else None
         if isinstance(effect, Describe):
             return await self.model.adescribe()
         return await self.model.acount_prompt_tokens(effect.messages)
-
-    async def _acheck(self, candidate: Candidate) -> Verdict:
-        if self.verifier is None:
-            return Verdict(True)
-        if inspect.iscoroutinefunction(self.verifier) or inspect.iscoroutinefunction(
-            getattr(self.verifier, "__call__", None)  # noqa: B004 - a callable object may be a coroutine function
-        ):
-            outcome: Verdict | bool | Awaitable[Verdict | bool] = self.verifier(candidate)
-        else:  # a plain function may block: off the event loop with it
-            outcome = await asyncio.to_thread(self.verifier, candidate)
-        return _verdict(await outcome if inspect.isawaitable(outcome) else outcome)

@@ -14,7 +14,7 @@ from inftythink_graph.protocol import Conversation, Parsed, Part, Protocol, Ques
 from inftythink_graph.records import cleared
 from inftythink_graph.state import EpochRecord, InftyThinkState, Resolved, Settings, add_usage, no_usage, with_request
 
-__all__ = ["TAG_TOKENS", "context_bound", "is_fresh", "reason", "sampling"]
+__all__ = ["TAG_TOKENS", "context_bound", "epoch_room", "is_fresh", "reason", "sampling"]
 
 TAG_TOKENS = 16
 """Tokens that the tags of one epoch may take, where they are plain text to the tokenizer."""
@@ -32,6 +32,11 @@ def context_bound(question_tokens: int, resolved: Resolved) -> int:
         # The longer of the two requests: reasoning (history + eta), and summarizing (history + segment + summary).
         return question_tokens + budget + resolved.eta + budget + 2 * TAG_TOKENS
     return question_tokens + (budget + TAG_TOKENS) + (resolved.eta + budget + TAG_TOKENS) + budget
+
+
+def epoch_room(resolved: Resolved) -> int:
+    """The most tokens that an epoch adds to its first prompt: the segment, and a summary written and rewritten."""
+    return resolved.eta + (resolved.summary_budget + TAG_TOKENS) + resolved.summary_budget
 
 
 def is_fresh(state: InftyThinkState) -> bool:
@@ -91,11 +96,19 @@ def _read(reply: Reply, protocol: Protocol) -> Parsed:
     return parsed
 
 
-def reason(state: InftyThinkState, settings: Settings) -> Flow:
+def _check_restarts(settings: Settings, resolved: Resolved) -> None:
+    if settings.on_rejected == "restart" and resolved.temperature == 0:
+        raise InvalidInputError(
+            "on_rejected='restart' at temperature 0 would repeat the rejected run word for word; give a temperature"
+            " above 0, or on_rejected='note'"
+        )
+
+
+def reason(state: InftyThinkState, settings: Settings, *, has_verifier: bool = False) -> Flow:
     """Think for one epoch.
 
     Raises (through the graph):
-        InvalidInputError: the question is empty.
+        InvalidInputError: the question is empty, or rejected answers would be reached again and again.
         WindowTooSmallError: the model's window can't hold an epoch.
     """
     question, key = asked_question(state), asking_key(state)
@@ -107,6 +120,8 @@ def reason(state: InftyThinkState, settings: Settings) -> Flow:
     messages = protocol.render(question, summary or None)
     if fresh:
         _check_question(question)
+        if has_verifier:
+            _check_restarts(settings, resolved)
         if protocol.history == "assistant" and not info.prefill:
             raise InvalidInputError(
                 "history='assistant' needs a model that can continue a message (ChatVLLM, EmbeddedChatModel);"
@@ -165,4 +180,6 @@ def reason(state: InftyThinkState, settings: Settings) -> Flow:
         update["forced"] = False
         if settings.keep_trace or state.get("records"):
             update["records"] = cleared()
+        if "verifier_usage" in state:
+            update["verifier_usage"] = no_usage()
     return update

@@ -12,7 +12,7 @@ from inftythink_graph.events import SummaryDone
 from inftythink_graph.messages import asked_question
 from inftythink_graph.models.base import ModelInfo
 from inftythink_graph.nodes.flow import Ask, Describe, Emit, Flow, Measure, Show
-from inftythink_graph.nodes.reason import sampling
+from inftythink_graph.nodes.reason import epoch_room, sampling
 from inftythink_graph.nodes.replies import Reply
 from inftythink_graph.protocol import parse_summary
 from inftythink_graph.state import EpochRecord, InftyThinkState, Resolved, Settings, add_usage, with_request
@@ -20,13 +20,18 @@ from inftythink_graph.state import EpochRecord, InftyThinkState, Resolved, Setti
 __all__ = ["rejection_note", "summarize"]
 
 _LONGEST_REASON = 300  # characters of a verifier's reason that go into the summary
+_LONGEST_ANSWER = 100  # characters of the rejected answer that do
 _NEAR_BUDGET = 0.9  # share of the budget from which on a summary is measured exactly
+
+
+def _shortened(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most]}..."
 
 
 def rejection_note(answer: str | None, reason: str) -> str:
     """What the next epoch reads about an answer that was turned down."""
-    short = reason if len(reason) <= _LONGEST_REASON else reason[:_LONGEST_REASON] + "..."
-    given = f"The answer {answer}" if answer else "The conclusion"
+    short = _shortened(reason, _LONGEST_REASON)
+    given = f"The answer {_shortened(answer, _LONGEST_ANSWER)}" if answer else "The conclusion"
     return f"{given} was checked and rejected{': ' + short if short else ''}. Find the mistake and correct it."
 
 
@@ -49,9 +54,27 @@ def _is_over_budget(record: EpochRecord, resolved: Resolved) -> Flow:
     return {"over": with_text - without + 1 > budget}
 
 
+def _with_note(state: InftyThinkState, summary: str, info: ModelInfo, resolved: Resolved) -> Flow:
+    """The summary with the rejection's note: without the reason, or without the note, where the window is too small.
+
+    A note comes on top of the summary's budget, so it takes what the window has left beside the rest of an epoch.
+    """
+    record = state["epoch"]
+    for note in (rejection_note(record["answer"], record["verdict"]), rejection_note(record["answer"], "")):
+        noted = f"{summary}\n{note}" if summary else note
+        tokens = None
+        if info.window is not None:
+            tokens = yield Measure(resolved.protocol.render(asked_question(state), noted))
+        if tokens is None or info.window is None or tokens + epoch_room(resolved) <= info.window:
+            return {"summary": noted}
+    return {"summary": summary}
+
+
 def summarize(state: InftyThinkState, settings: Settings) -> Flow:
     """Settle the summary of the epoch that has just ended without an accepted answer."""
     record = state["epoch"]
+    if record["conclusion"] and settings.on_rejected == "restart":
+        return (yield from _settled(settings, {"summary": "", "epoch": {**record, "summary": ""}, "repeats": 0}))
     info: ModelInfo = yield Describe()
     resolved = settings.resolve(info.card)
     before, summary, usage = state["summary"], record["summary"], state["usage"]
@@ -74,10 +97,18 @@ def summarize(state: InftyThinkState, settings: Settings) -> Flow:
     summary = summary or before  # an empty completion: the next epoch starts from where this one did
     repeats = state["repeats"] + 1 if summary == before else 0
     if record["conclusion"]:
-        summary = "\n".join(part for part in (summary, rejection_note(record["answer"], record["verdict"])) if part)
+        summary = (yield from _with_note(state, summary, info, resolved))["summary"]
     record = {**record, "summary": summary}
-    yield Emit(SummaryDone(event="summary_done", epoch=record["epoch"], summary=summary, usage=record["usage"]))
     update: dict[str, Any] = {"summary": summary, "epoch": record, "usage": usage, "repeats": repeats}
+    return (yield from _settled(settings, update))
+
+
+def _settled(settings: Settings, update: dict[str, Any]) -> Flow:
+    """The update, told to whoever listens, with its record in the trace where that is kept."""
+    record: EpochRecord = update["epoch"]
+    yield Emit(
+        SummaryDone(event="summary_done", epoch=record["epoch"], summary=record["summary"], usage=record["usage"])
+    )
     if settings.keep_trace:
         update["records"] = [record]
     return update
