@@ -18,7 +18,7 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.constants import TAG_NOSTREAM
 
 from inftythink_graph.errors import InvalidInputError
-from inftythink_graph.nodes.flow import Reply, read_reply
+from inftythink_graph.nodes.replies import Reply, read_reply
 from inftythink_graph.protocol import Message, neutralize
 from inftythink_graph.state import add_usage, no_usage
 from inftythink_graph.verdicts import Candidate, Verdict
