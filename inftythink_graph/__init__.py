@@ -18,6 +18,7 @@ from inftythink_graph.verdicts import Candidate, Verdict, Verifier
 if TYPE_CHECKING:
     from inftythink_graph.graph import create_inftythink_graph
     from inftythink_graph.models import ChatVLLM, EmbeddedChatModel
+    from inftythink_graph.path_state import ParallelOutput, PathRecord, VoteCount
     from inftythink_graph.state import EpochRecord, InftyThinkContext, InftyThinkInput, InftyThinkOutput, Usage
 
 __version__ = "0.1.0"
@@ -34,11 +35,14 @@ __all__ = [
     "InftyThinkOutput",
     "InvalidInputError",
     "ModelNotServedError",
+    "ParallelOutput",
+    "PathRecord",
     "Protocol",
     "ServerUnavailableError",
     "Usage",
     "Verdict",
     "Verifier",
+    "VoteCount",
     "WindowTooSmallError",
     "__version__",
     "create_inftythink_graph",
@@ -52,7 +56,10 @@ _HOMES = {
     "InftyThinkContext": "inftythink_graph.state",
     "InftyThinkInput": "inftythink_graph.state",
     "InftyThinkOutput": "inftythink_graph.state",
+    "ParallelOutput": "inftythink_graph.path_state",
+    "PathRecord": "inftythink_graph.path_state",
     "Usage": "inftythink_graph.state",
+    "VoteCount": "inftythink_graph.path_state",
 }
 
 

@@ -5,6 +5,8 @@
     START -> reason -> check_answer -> END
                 ^          |
                 +- summarize <-+   (no accepted answer, epochs left)
+
+With ``num_paths`` above 1, several such loops run side by side: see :mod:`inftythink_graph.paths`.
 """
 
 from __future__ import annotations
@@ -14,16 +16,20 @@ from typing import Any, Literal
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import RunnableConfig, RunnableLambda
+from langchain_core.runnables.config import ensure_config
 from langgraph.graph import START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import get_runtime
 from langgraph.types import Checkpointer
 
+from inftythink_graph.ballot import BALLOT_KEY, Ballot
 from inftythink_graph.errors import InvalidInputError
 from inftythink_graph.nodes.check_answer import STEPS_PER_EPOCH, check_answer
 from inftythink_graph.nodes.flow import Caller, Flow
 from inftythink_graph.nodes.reason import reason
 from inftythink_graph.nodes.summarize import summarize
+from inftythink_graph.path_state import PathInput, PathState, path_settings
+from inftythink_graph.paths import on_path, paths_builder
 from inftythink_graph.protocol import Protocol
 from inftythink_graph.state import (
     InftyThinkContext,
@@ -38,7 +44,9 @@ from inftythink_graph.verdicts import Verifier
 
 __all__ = ["InftyThinkGraph", "create_inftythink_graph"]
 
-NodeBody = Callable[[InftyThinkState, Settings], Flow]
+NodeBody = Callable[[Any, Settings], Flow]
+
+_WRITERS = 2  # threads of the pool that are left to write checkpoints while all paths think
 
 
 class InftyThinkGraph(CompiledStateGraph[InftyThinkState, InftyThinkContext, InftyThinkInput, InftyThinkOutput]):
@@ -46,11 +54,14 @@ class InftyThinkGraph(CompiledStateGraph[InftyThinkState, InftyThinkContext, Inf
 
     LangChain hands a limit of 25 to whatever runs inside a chain or a tool, which would end a run after 8 epochs. A
     limit below what max_epochs needs is therefore raised to it; a higher one is kept.
+
+    With several paths, every call brings a ballot of its own, through which they learn that the outcome is decided.
     """
 
-    def __init__(self, *, max_epochs: int, **kwargs: Any) -> None:
+    def __init__(self, *, max_epochs: int, num_paths: int = 1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.max_epochs = max_epochs
+        self.num_paths = num_paths
 
     def _roomy(self, config: RunnableConfig | None, context: Any) -> RunnableConfig:
         epochs = self.max_epochs
@@ -58,11 +69,29 @@ class InftyThinkGraph(CompiledStateGraph[InftyThinkState, InftyThinkContext, Inf
             epochs = context.max_epochs
         needed = STEPS_PER_EPOCH * (epochs + 1) + 1
         given = (config or {}).get("recursion_limit", 0)
-        return RunnableConfig(**{**(config or {}), "recursion_limit": max(given, needed)})
+        roomy = RunnableConfig(**{**(config or {}), "recursion_limit": max(given, needed)})
+        paths = context.num_paths if isinstance(context, InftyThinkContext) else None
+        if self.num_paths > 1:
+            roomy["configurable"] = {**roomy.get("configurable", {}), BALLOT_KEY: Ballot()}
+        elif paths is not None and paths > 1:
+            raise InvalidInputError(
+                f"this graph was made for one path, got num_paths={paths} for this call; allowed here: num_paths=1, or"
+                " create the graph with num_paths of at least 2, whose number each call may choose"
+            )
+        return roomy
+
+    def _threads(self, config: RunnableConfig, context: Any) -> RunnableConfig:
+        """Room for all paths in the pool of threads, which is else as small as the machine."""
+        paths = context.num_paths if isinstance(context, InftyThinkContext) else None
+        known = (config, self.config or {}, ensure_config())
+        if self.num_paths > 1 and all(each.get("max_concurrency") is None for each in known):
+            config["max_concurrency"] = (paths or self.num_paths) + _WRITERS
+        return config
 
     def stream(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Iterator[Any]:
         """As :meth:`langgraph.pregel.Pregel.stream`; ``invoke`` and ``batch`` come through here as well."""
-        return super().stream(input, self._roomy(config, kwargs.get("context")), **kwargs)
+        context = kwargs.get("context")
+        return super().stream(input, self._threads(self._roomy(config, context), context), **kwargs)
 
     def astream(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> AsyncIterator[Any]:
         """As :meth:`langgraph.pregel.Pregel.astream`; ``ainvoke`` and ``abatch`` come through here as well."""
@@ -92,6 +121,7 @@ def create_inftythink_graph(
     on_exhausted: OnExhausted = "force",
     keep_trace: bool = False,
     stall_after: int = 3,
+    num_paths: int = 1,
     checkpointer: Checkpointer = None,
     name: str = "inftythink",
 ) -> InftyThinkGraph:
@@ -115,6 +145,9 @@ def create_inftythink_graph(
         on_exhausted: when epochs run out, ``force`` an answer from the last summary, or ``return`` what there is.
         keep_trace: return one record per epoch under ``trace``.
         stall_after: end the run when the summary came back unchanged that many times in a row.
+        num_paths: above 1, that many trajectories side by side, sampled apart. Without a verifier the majority of
+            equivalent answers wins, with one the first answer that it accepts; the rest stops once that is decided.
+            The result is a :class:`~inftythink_graph.paths.ParallelOutput`.
         checkpointer: as in :meth:`langgraph.graph.StateGraph.compile`.
         name: the graph's name, for subgraphs and traces.
 
@@ -132,28 +165,35 @@ def create_inftythink_graph(
         on_exhausted=on_exhausted,
         keep_trace=keep_trace,
         stall_after=stall_after,
+        num_paths=num_paths,
     )
+    parallel = num_paths > 1
     caller = Caller(model, verifier)
 
     def check(state: InftyThinkState, settings: Settings) -> Flow:
-        return check_answer(state, settings, has_verifier=verifier is not None)
+        flow = check_answer(state, settings, has_verifier=verifier is not None)
+        return on_path(state, settings, flow) if parallel else flow
 
-    def node(body: NodeBody) -> RunnableLambda[InftyThinkState, dict[str, Any]]:
-        def run(state: InftyThinkState, config: RunnableConfig) -> dict[str, Any]:
-            return caller.run(body(state, settings.override(get_runtime().context)), config)
+    def node(body: NodeBody) -> RunnableLambda[Any, dict[str, Any]]:
+        def chosen(state: Any) -> Settings:
+            ours = settings.override(get_runtime().context)
+            return path_settings(ours, state["path"]) if "path" in state else ours
 
-        async def arun(state: InftyThinkState, config: RunnableConfig) -> dict[str, Any]:
-            return await caller.arun(body(state, settings.override(get_runtime().context)), config)
+        def run(state: Any, config: RunnableConfig) -> dict[str, Any]:
+            return caller.run(body(state, chosen(state)), config)
+
+        async def arun(state: Any, config: RunnableConfig) -> dict[str, Any]:
+            return await caller.arun(body(state, chosen(state)), config)
 
         return RunnableLambda(run, afunc=arun)
 
     def route(state: InftyThinkState) -> Literal["summarize", "__end__"]:
         return "summarize" if state["status"] is None else "__end__"
 
-    builder = StateGraph(
-        InftyThinkState,
+    builder: StateGraph[Any, Any, Any, Any] = StateGraph(
+        PathState if parallel else InftyThinkState,
         context_schema=InftyThinkContext,
-        input_schema=InftyThinkInput,
+        input_schema=PathInput if parallel else InftyThinkInput,
         output_schema=InftyThinkOutput,
     )
     builder.add_node("reason", node(reason))
@@ -163,5 +203,8 @@ def create_inftythink_graph(
     builder.add_edge("reason", "check_answer")
     builder.add_conditional_edges("check_answer", route)
     builder.add_edge("summarize", "reason")
+    if parallel:
+        loop = InftyThinkGraph(max_epochs=max_epochs, **vars(builder.compile(name=f"{name}_path")))
+        builder = paths_builder(loop, node, settings, by_verifier=verifier is not None)
     compiled = builder.compile(checkpointer=checkpointer, name=name)
-    return InftyThinkGraph(max_epochs=max_epochs, **vars(compiled))
+    return InftyThinkGraph(max_epochs=max_epochs, num_paths=num_paths, **vars(compiled))

@@ -28,11 +28,12 @@ __all__ = [
     "with_request",
 ]
 
-Status: TypeAlias = Literal["answered", "rejected", "exhausted", "stalled"]
+Status: TypeAlias = Literal["answered", "rejected", "exhausted", "stalled", "stopped"]
 """How a run ended.
 
 ``answered``: with a conclusion that was accepted. ``rejected``: with a conclusion that the verifier turned down.
 ``exhausted``: out of epochs without an accepted conclusion. ``stalled``: the summaries stopped changing.
+``stopped``: one of several paths, when the outcome was decided without it; a run as a whole never ends so.
 """
 OnExhausted: TypeAlias = Literal["force", "return"]
 ProtocolKind: TypeAlias = Literal["native", "prompted"]
@@ -190,6 +191,7 @@ class InftyThinkContext:
     seed: int | None = None
     on_exhausted: OnExhausted | None = None
     keep_trace: bool | None = None
+    num_paths: int | None = None
 
 
 def _at_least(name: str, value: float | None, lowest: float) -> None:
@@ -211,6 +213,7 @@ class Settings:
     on_exhausted: OnExhausted = "force"
     keep_trace: bool = False
     stall_after: int = 3
+    num_paths: int = 1
 
     def __post_init__(self) -> None:
         _at_least("max_epochs", self.max_epochs, 1)
@@ -218,6 +221,12 @@ class Settings:
         _at_least("summary_budget", self.summary_budget, 1)
         _at_least("temperature", self.temperature, 0)
         _at_least("stall_after", self.stall_after, 2)
+        _at_least("num_paths", self.num_paths, 1)
+        if self.num_paths > 1 and self.temperature == 0:
+            raise InvalidInputError(
+                f"num_paths={self.num_paths} needs a temperature above 0, because at 0 all paths are the same; allowed"
+                " at 0: num_paths=1"
+            )
         if self.top_p is not None and not 0 < self.top_p <= 1:
             raise InvalidInputError(f"top_p must be above 0 and at most 1, got {self.top_p}")
         if self.on_exhausted not in get_args(OnExhausted):
