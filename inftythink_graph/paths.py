@@ -195,8 +195,8 @@ def _unstarted() -> dict[str, Any]:
 
 
 def _options(context: Any) -> dict[str, Any]:
-    # Given by hand, or the loop would not know of a max_epochs that it needs more graph steps for.
-    return {"context": replace(context, num_paths=None)} if isinstance(context, InftyThinkContext) else {}
+    # Given by hand, so that the loop knows of a max_epochs that it needs more graph steps for, and is itself one path.
+    return {"context": replace(context, num_paths=1)} if isinstance(context, InftyThinkContext) else {}
 
 
 def _path_node(
