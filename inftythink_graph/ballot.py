@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from inftythink_graph.state import Usage, no_usage
+from inftythink_graph.usage import Usage, no_usage
 from inftythink_graph.voting import Equal, Vote, equivalent, grouped, is_decided
 
 __all__ = ["BALLOT_KEY", "Ballot", "ballot_in"]

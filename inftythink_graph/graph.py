@@ -24,12 +24,13 @@ from langgraph.types import Checkpointer
 
 from inftythink_graph.ballot import BALLOT_KEY, Ballot
 from inftythink_graph.errors import InvalidInputError
+from inftythink_graph.messages import with_messages
 from inftythink_graph.nodes.check_answer import STEPS_PER_EPOCH, check_answer
 from inftythink_graph.nodes.flow import Caller, Flow
 from inftythink_graph.nodes.reason import reason
 from inftythink_graph.nodes.summarize import summarize
 from inftythink_graph.path_state import PathInput, PathState, path_settings
-from inftythink_graph.paths import on_path, paths_builder
+from inftythink_graph.paths import on_path, paths_builder, tagged
 from inftythink_graph.protocol import Protocol
 from inftythink_graph.state import (
     InftyThinkContext,
@@ -91,11 +92,12 @@ class InftyThinkGraph(CompiledStateGraph[InftyThinkState, InftyThinkContext, Inf
     def stream(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Iterator[Any]:
         """As :meth:`langgraph.pregel.Pregel.stream`; ``invoke`` and ``batch`` come through here as well."""
         context = kwargs.get("context")
-        return super().stream(input, self._threads(self._roomy(config, context), context), **kwargs)
+        config = self._threads(self._roomy(config, context), context)
+        return super().stream(with_messages(input), config, **kwargs)
 
     def astream(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> AsyncIterator[Any]:
         """As :meth:`langgraph.pregel.Pregel.astream`; ``ainvoke`` and ``abatch`` come through here as well."""
-        return super().astream(input, self._roomy(config, kwargs.get("context")), **kwargs)
+        return super().astream(with_messages(input), self._roomy(config, kwargs.get("context")), **kwargs)
 
 
 def _protocol(protocol: Protocol | ProtocolKind | None) -> Protocol | None:
@@ -127,8 +129,10 @@ def create_inftythink_graph(
 ) -> InftyThinkGraph:
     """Reasoning of unbounded depth in a bounded context (Yan et al. 2025, arXiv 2503.06692).
 
-    ``graph.invoke({"question": ...})`` returns an :class:`~inftythink_graph.state.InftyThinkOutput`; ``ainvoke``,
-    ``stream``, ``astream``, ``batch`` and ``abatch`` work as in any LangGraph graph.
+    ``graph.invoke({"question": ...})``, or ``{"messages": [...]}`` with a conversation, returns an
+    :class:`~inftythink_graph.state.InftyThinkOutput`; ``ainvoke``, ``stream``, ``astream``, ``batch`` and ``abatch``
+    work as in any LangGraph graph, the stream modes ``messages`` (tokens, told apart) and ``custom``
+    (:mod:`inftythink_graph.events`) among them.
 
     Args:
         model: any LangChain chat model. ``ChatVLLM`` and ``EmbeddedChatModel`` can also be prefilled and know their
@@ -147,7 +151,7 @@ def create_inftythink_graph(
         stall_after: end the run when the summary came back unchanged that many times in a row.
         num_paths: above 1, that many trajectories side by side, sampled apart. Without a verifier the majority of
             equivalent answers wins, with one the first answer that it accepts; the rest stops once that is decided.
-            The result is a :class:`~inftythink_graph.paths.ParallelOutput`.
+            The result is a :class:`~inftythink_graph.path_state.ParallelOutput`.
         checkpointer: as in :meth:`langgraph.graph.StateGraph.compile`.
         name: the graph's name, for subgraphs and traces.
 
@@ -170,20 +174,22 @@ def create_inftythink_graph(
     parallel = num_paths > 1
     caller = Caller(model, verifier)
 
-    def check(state: InftyThinkState, settings: Settings) -> Flow:
+    def check(state: Any, settings: Settings) -> Flow:
         flow = check_answer(state, settings, has_verifier=verifier is not None)
         return on_path(state, settings, flow) if parallel else flow
 
     def node(body: NodeBody) -> RunnableLambda[Any, dict[str, Any]]:
-        def chosen(state: Any) -> Settings:
-            ours = settings.override(get_runtime().context)
-            return path_settings(ours, state["path"]) if "path" in state else ours
+        def flow(state: Any) -> Flow:
+            chosen = settings.override(get_runtime().context)
+            if "path" not in state:
+                return body(state, chosen)
+            return tagged(body(state, path_settings(chosen, state["path"])), state["path"])
 
         def run(state: Any, config: RunnableConfig) -> dict[str, Any]:
-            return caller.run(body(state, chosen(state)), config)
+            return caller.run(flow(state), config)
 
         async def arun(state: Any, config: RunnableConfig) -> dict[str, Any]:
-            return await caller.arun(body(state, chosen(state)), config)
+            return await caller.arun(flow(state), config)
 
         return RunnableLambda(run, afunc=arun)
 

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Any, NotRequired, TypedDict
+from typing import Annotated, NotRequired, TypedDict
 
+from langchain_core.messages import AIMessage, AnyMessage
 from langgraph.channels import Topic
+from langgraph.graph.message import add_messages
 
-from inftythink_graph.state import (
-    EpochRecord,
-    InftyThinkInput,
-    InftyThinkOutput,
-    InftyThinkState,
-    Settings,
-    Status,
-    Usage,
-)
+from inftythink_graph.protocol import Content
+from inftythink_graph.state import EpochRecord, InftyThinkInput, InftyThinkOutput, InftyThinkState, Settings
+from inftythink_graph.status import Status
+from inftythink_graph.usage import Usage
 
 __all__ = [
     "SEED_STRIDE",
     "ParallelOutput",
     "ParallelState",
+    "PathEnd",
     "PathInput",
     "PathRecord",
     "PathState",
@@ -64,8 +62,18 @@ class PathRecord(TypedDict):
     trace: NotRequired[list[EpochRecord]]
 
 
+class PathEnd(TypedDict):
+    """What a path brings to the join: its record, and its answer as a message, where it has one."""
+
+    record: PathRecord
+    message: AIMessage | None
+
+
 class VoteCount(TypedDict):
-    """A group of equivalent answers: how its quickest path spells it, and the paths that voted for it."""
+    """A group of equivalent answers: how its quickest path spells it, and the paths that voted for it.
+
+    Paths that ended by asking for tools vote for these calls; their ``answer`` is then the calls as text.
+    """
 
     answer: str
     votes: int
@@ -73,7 +81,7 @@ class VoteCount(TypedDict):
 
 
 class ParallelOutput(InftyThinkOutput):
-    """What a run of several paths returns: the winning path's result, with ``usage`` over all paths.
+    """What a run of several paths returns: the winning path's result, with the usage of all paths.
 
     Attributes:
         paths: one record per path, by number.
@@ -90,7 +98,8 @@ class ParallelOutput(InftyThinkOutput):
 class ParallelState(TypedDict, total=False):
     """The state around the paths. ``width`` is their number, ``ended`` what they bring; it is emptied by the join."""
 
-    question: Any
+    question: Content | None
+    messages: Annotated[list[AnyMessage], add_messages]
     answer: str | None
     conclusion: str
     status: Status | None
@@ -102,7 +111,7 @@ class ParallelState(TypedDict, total=False):
     votes: list[VoteCount]
     wall_seconds: float
     width: int
-    ended: Annotated[list[PathRecord], Topic]
+    ended: Annotated[list[PathEnd], Topic]
 
 
 class PathInput(InftyThinkInput):

@@ -11,15 +11,15 @@ A ``path`` is one run of the whole loop, so no trajectory ever waits for another
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import reduce
-from typing import Any
+from typing import Any, cast
 
 from langchain_core.exceptions import ModelError
+from langchain_core.messages import AIMessage
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
-from langgraph.config import get_config
+from langgraph.config import get_config, get_stream_writer
 from langgraph.errors import GraphBubbleUp
 from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import get_runtime
@@ -27,46 +27,72 @@ from langgraph.types import Send
 
 from inftythink_graph.ballot import Ballot, ballot_in
 from inftythink_graph.errors import InvalidInputError, one_line
+from inftythink_graph.events import Event, RunEnded
+from inftythink_graph.joining import asks_for_tools, joined, run_ended, vote_of
 from inftythink_graph.models.base import ModelInfo
-from inftythink_graph.nodes.flow import Describe, Flow
-from inftythink_graph.path_state import ParallelOutput, ParallelState, PathInput, PathRecord, VoteCount, path_settings
-from inftythink_graph.state import (
-    EpochRecord,
-    InftyThinkContext,
-    InftyThinkInput,
-    InftyThinkState,
-    Settings,
-    add_usage,
-    no_usage,
+from inftythink_graph.nodes.flow import Describe, Emit, Flow
+from inftythink_graph.path_state import (
+    ParallelOutput,
+    ParallelState,
+    PathEnd,
+    PathInput,
+    PathRecord,
+    PathState,
+    path_settings,
 )
-from inftythink_graph.voting import Equal, Group, Vote, equivalent, grouped
+from inftythink_graph.state import EpochRecord, InftyThinkContext, InftyThinkInput, Settings
+from inftythink_graph.usage import Usage, no_usage
 
-__all__ = ["elect", "on_path", "paths_builder"]
+__all__ = ["on_path", "paths_builder", "tagged"]
 
 
-def on_path(state: InftyThinkState, settings: Settings, check: Flow) -> Flow:
+def tagged(flow: Flow, path: int) -> Flow:
+    """The flow with the path's number on its events, and with the end of the path told apart from that of the run."""
+    outcome: Any = None
+    while True:
+        try:
+            effect = flow.send(outcome)
+        except StopIteration as end:
+            return dict(end.value)
+        if isinstance(effect, Emit):
+            named = "path_ended" if effect.event["event"] == "run_ended" else effect.event["event"]
+            effect = Emit(cast(Event, {**effect.event, "event": named, "path": path}))
+        outcome = yield effect
+
+
+def on_path(state: PathState, settings: Settings, check: Flow) -> Flow:
     """The node ``check_answer`` of a path: what ``check`` does, but the path ends once the outcome is decided.
 
     A conclusion that is there is judged all the same; it is only no longer asked for.
     """
-    ballot, path = ballot_in(get_config()), int(state.get("path", 1))  # type: ignore[call-overload]
+    ballot, path = ballot_in(get_config()), state["path"]
     if ballot is None:
         return (yield from check)
     ballot.note(path, state["epochs"], state["usage"])
     if not state["epoch"]["conclusion"] and ballot.over():
         check.close()
-        return _stopped(state, settings, state["epoch"])
+        return (yield from _stopped(state, settings, state["epoch"], state["usage"]))
     update = yield from check
     ballot.note(path, state["epochs"], update["usage"])
     if update["status"] is None and ballot.over():
-        return {**update, **_stopped(state, settings, update["epoch"])}
+        return {**update, **(yield from _stopped({**state, **update}, settings, update["epoch"], update["usage"]))}
     return update
 
 
-def _stopped(state: InftyThinkState, settings: Settings, record: EpochRecord) -> dict[str, Any]:
+def _stopped(state: Any, settings: Settings, record: EpochRecord, usage: Usage) -> Flow:
     update: dict[str, Any] = {"status": "stopped", "epoch": record}
     if settings.keep_trace:
         update["trace"] = [*state.get("trace", []), record]
+    yield Emit(
+        RunEnded(
+            event="run_ended",
+            epoch=record["epoch"],
+            status="stopped",
+            answer=state.get("answer"),
+            conclusion=state.get("conclusion", ""),
+            usage=usage,
+        )
+    )
     return update
 
 
@@ -93,57 +119,11 @@ def fork(state: ParallelState, settings: Settings) -> Flow:
 
 def fan_out(state: ParallelState) -> list[Send]:
     """One task for each path."""
-    width = state["width"]
-    return [Send("path", PathInput(question=state["question"], path=k, of=width)) for k in range(1, width + 1)]
-
-
-def elect(
-    records: Sequence[PathRecord], *, by_verifier: bool, equal: Equal = equivalent
-) -> tuple[PathRecord, list[Group]]:
-    """The winning path and the groups of equivalent answers.
-
-    Answers that a path concluded with and that were accepted come before those that were forced or rejected; these are
-    only counted where there are no others. By majority, the quickest path of the largest group wins; by the verifier,
-    the first path whose answer it accepted. Without any answer, the first path that wasn't stopped stands for all.
-    """
-    accepted = [record for record in records if record["status"] == "answered"]
-    ended = [record for record in records if record["status"] != "stopped"]
-    counted = accepted if any(record["answer"] is not None for record in accepted) else accepted or ended
-    votes = [Vote(r["path"], r["answer"], r["epochs"]) for r in counted if r["answer"] is not None]
-    groups = grouped(votes, equal)
-    if by_verifier and accepted:
-        return min(accepted, key=lambda r: (r["place"], r["epochs"], r["path"])), groups
-    if not groups:
-        return (accepted or ended or list(records))[0], groups
-    return next(record for record in records if record["path"] == groups[0].best.path), groups
-
-
-def _joined(state: ParallelState, ballot: Ballot | None, *, by_verifier: bool) -> dict[str, Any]:
-    records = sorted(state["ended"], key=lambda record: record["path"])
-    winner, groups = elect(records, by_verifier=by_verifier, equal=ballot.equal if ballot else equivalent)
-    size = {vote.path: group.size for group in groups for vote in group.votes}
-    update: dict[str, Any] = {
-        "answer": winner["answer"],
-        "conclusion": winner["conclusion"],
-        "status": winner["status"],
-        "epochs": winner["epochs"],
-        "summary": winner["summary"],
-        "usage": reduce(add_usage, (record["usage"] for record in records), no_usage()),
-        "paths": [{**record, "votes": size.get(record["path"], 0)} for record in records],
-        "votes": [
-            VoteCount(answer=group.best.answer, votes=group.size, paths=sorted(vote.path for vote in group.votes))
-            for group in groups
-        ],
-    }
-    if "trace" in winner:
-        update["trace"] = winner["trace"]
-    if ballot is not None:
-        update["wall_seconds"] = ballot.seconds
-    return update
+    given, width = {"question": state.get("question"), "messages": state.get("messages", [])}, state["width"]
+    return [Send("path", {**given, "path": path, "of": width}) for path in range(1, width + 1)]
 
 
 def _record(given: PathInput, settings: Settings, result: dict[str, Any]) -> PathRecord:
-    seed = path_settings(settings, given["path"]).seed
     record = PathRecord(
         path=given["path"],
         place=0,
@@ -153,7 +133,7 @@ def _record(given: PathInput, settings: Settings, result: dict[str, Any]) -> Pat
         epochs=result["epochs"],
         summary=result.get("summary", ""),
         usage=result["usage"],
-        seed=seed,
+        seed=path_settings(settings, given["path"]).seed,
         votes=0,
         error=result.get("error", ""),
     )
@@ -162,15 +142,15 @@ def _record(given: PathInput, settings: Settings, result: dict[str, Any]) -> Pat
     return record
 
 
-def _end(given: PathInput, record: PathRecord, ballot: Ballot | None, *, by_verifier: bool) -> dict[str, Any]:
+def _end(record: PathRecord, result: dict[str, Any], ballot: Ballot | None, *, of: int, by_verifier: bool) -> PathEnd:
     """Cast the path's vote. Compares answers: not for an event loop."""
-    if ballot is not None:
-        accepted = record["status"] == "answered"
-        vote = None
-        if accepted and record["answer"] is not None:
-            vote = Vote(record["path"], record["answer"], record["epochs"])
-        record = {**record, "place": ballot.end(vote, of=given["of"], accepted=accepted and by_verifier)}
-    return {"ended": record}
+    messages = result.get("messages") or [None]
+    end = PathEnd(record=record, message=messages[-1] if isinstance(messages[-1], AIMessage) else None)
+    if ballot is None:
+        return end
+    concluded = record["status"] == "answered" and not (by_verifier and asks_for_tools(end))
+    place = ballot.end(vote_of(end) if concluded else None, of=of, accepted=concluded and by_verifier)
+    return {**end, "record": {**record, "place": place}}
 
 
 @contextmanager
@@ -190,7 +170,7 @@ def _failures(path: int, ballot: Ballot | None, result: dict[str, Any]) -> Itera
         result |= {"status": "stopped", "epochs": epochs, "usage": usage, "error": one_line(error)}
 
 
-def _unstarted() -> dict[str, Any]:
+def _never_begun() -> dict[str, Any]:
     return {"status": "stopped", "epochs": 0, "usage": no_usage()}
 
 
@@ -199,40 +179,49 @@ def _options(context: Any) -> dict[str, Any]:
     return {"context": replace(context, num_paths=1)} if isinstance(context, InftyThinkContext) else {}
 
 
-def _path_node(
-    loop: Runnable[Any, Any], settings: Settings, *, by_verifier: bool
-) -> RunnableLambda[PathInput, dict[str, Any]]:
+def _path_node(loop: Runnable[Any, Any], settings: Settings, *, by_verifier: bool) -> Runnable[Any, Any]:
     def run(given: PathInput, config: RunnableConfig) -> dict[str, Any]:
         ballot, context = ballot_in(config), get_runtime().context
         result: dict[str, Any] = {}
         if ballot is not None and ballot.over():
-            result = _unstarted()
+            result = _never_begun()
         else:
             with _failures(given["path"], ballot, result):
                 result |= loop.invoke(given, config, **_options(context))
         record = _record(given, settings.override(context), result)
-        return _end(given, record, ballot, by_verifier=by_verifier)
+        return {"ended": _end(record, result, ballot, of=given["of"], by_verifier=by_verifier)}
 
     async def arun(given: PathInput, config: RunnableConfig) -> dict[str, Any]:
         ballot, context = ballot_in(config), get_runtime().context
         result: dict[str, Any] = {}
         if ballot is not None and ballot.over():
-            result = _unstarted()
+            result = _never_begun()
         else:
             with _failures(given["path"], ballot, result):
                 result |= await loop.ainvoke(given, config, **_options(context))
         record = _record(given, settings.override(context), result)
-        return await asyncio.to_thread(_end, given, record, ballot, by_verifier=by_verifier)
+        end = await asyncio.to_thread(_end, record, result, ballot, of=given["of"], by_verifier=by_verifier)
+        return {"ended": end}
 
     return RunnableLambda(run, afunc=arun)
 
 
-def _join_node(*, by_verifier: bool) -> RunnableLambda[ParallelState, dict[str, Any]]:
+def _join_node(*, by_verifier: bool) -> Runnable[Any, Any]:
+    def body(state: ParallelState, ballot: Ballot | None) -> dict[str, Any]:
+        if ballot is None:
+            return joined(state["ended"], by_verifier=by_verifier)
+        update = joined(state["ended"], by_verifier=by_verifier, equal=ballot.equal)
+        return {**update, "wall_seconds": ballot.seconds}
+
     def run(state: ParallelState, config: RunnableConfig) -> dict[str, Any]:
-        return _joined(state, ballot_in(config), by_verifier=by_verifier)
+        update = body(state, ballot_in(config))
+        get_stream_writer()(run_ended(update))
+        return update
 
     async def arun(state: ParallelState, config: RunnableConfig) -> dict[str, Any]:
-        return await asyncio.to_thread(_joined, state, ballot_in(config), by_verifier=by_verifier)
+        update = await asyncio.to_thread(body, state, ballot_in(config))
+        get_stream_writer()(run_ended(update))
+        return update
 
     return RunnableLambda(run, afunc=arun)
 

@@ -12,10 +12,12 @@ from typing import TypeAlias
 
 from inftythink_graph.answers import Comparison, MissingExtraError, compare
 
-__all__ = ["Equal", "Group", "Vote", "equivalent", "grouped", "is_decided"]
+__all__ = ["CALLS", "Equal", "Group", "Vote", "equivalent", "grouped", "is_decided"]
 
 Equal: TypeAlias = Callable[[str, str], bool]
 """Whether two answers mean the same."""
+CALLS = "tool calls "
+"""How a vote for tool calls begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +56,10 @@ def equivalent(left: str, right: str) -> bool:
     """Whether two answers mean the same, whichever of the two is taken for the known one.
 
     A comparison that takes too long counts as different. So do, where math-verify isn't installed (extra
-    ``evaluation``), two spellings that only algebra could tell to be the same.
+    ``evaluation``), two spellings that only algebra could tell to be the same. Tool calls are equal to the letter.
     """
+    if CALLS in (left[: len(CALLS)], right[: len(CALLS)]):
+        return left == right
     try:
         return Comparison.EQUAL in (compare(left, right), compare(right, left))
     except MissingExtraError:
