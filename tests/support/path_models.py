@@ -60,7 +60,7 @@ def when(condition: Callable[[], bool], said: Any) -> Callable[[], Any]:
 class PathModel(BaseChatModel):
     """``scripts[k]`` is what path k + 1 says, request by request; the last entry repeats. Use it with ``seed=0``.
 
-    An entry is a text, an exception to raise, or a function that returns one of the two. A token is a word.
+    An entry is a text, a message, an exception to raise, or a function that returns one of these. A token is a word.
     """
 
     scripts: list[list[Any]]
@@ -92,6 +92,8 @@ class PathModel(BaseChatModel):
         said = entry() if callable(entry) and not isinstance(entry, type) else entry
         if isinstance(said, BaseException):
             raise said
+        if isinstance(said, AIMessage):
+            return ChatResult(generations=[ChatGeneration(message=said)])
         prompt = sum(len(str(message.content).split()) for message in messages)
         size = len(said.split())
         message = AIMessage(
