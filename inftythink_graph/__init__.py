@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from inftythink_graph.graph import create_inftythink_graph
     from inftythink_graph.human import human_verifier
     from inftythink_graph.models import ChatVLLM, EmbeddedChatModel
+    from inftythink_graph.path_state import ParallelOutput, PathRecord, VoteCount
     from inftythink_graph.state import EpochRecord, InftyThinkContext, InftyThinkInput, InftyThinkOutput, Usage
     from inftythink_graph.verifiers import all_of, any_of, exact_verifier, gold_verifier, model_verifier, tool_verifier
 
@@ -36,11 +37,14 @@ __all__ = [
     "InftyThinkOutput",
     "InvalidInputError",
     "ModelNotServedError",
+    "ParallelOutput",
+    "PathRecord",
     "Protocol",
     "ServerUnavailableError",
     "Usage",
     "Verdict",
     "Verifier",
+    "VoteCount",
     "WindowTooSmallError",
     "__version__",
     "all_of",
@@ -61,7 +65,10 @@ _HOMES = {
     "InftyThinkContext": "inftythink_graph.state",
     "InftyThinkInput": "inftythink_graph.state",
     "InftyThinkOutput": "inftythink_graph.state",
+    "ParallelOutput": "inftythink_graph.path_state",
+    "PathRecord": "inftythink_graph.path_state",
     "Usage": "inftythink_graph.state",
+    "VoteCount": "inftythink_graph.path_state",
     "all_of": "inftythink_graph.verifiers",
     "any_of": "inftythink_graph.verifiers",
     "exact_verifier": "inftythink_graph.verifiers",

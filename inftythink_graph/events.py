@@ -1,18 +1,19 @@
 """What a run tells while it goes on: ``graph.stream(..., stream_mode="custom")``.
 
-Every event is a dictionary with its name under ``event`` and the 1-based ``epoch`` that it belongs to. The tokens
+Every event is a dictionary with its name under ``event`` and the 1-based ``epoch`` that it belongs to. With several
+paths, those of a path also have its 1-based number under ``path``, and its end is a ``path_ended``. The tokens
 themselves come in the mode ``messages``; see :class:`~inftythink_graph.nodes.flow.Caller`.
 """
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias, TypedDict
+from typing import Literal, NotRequired, TypeAlias, TypedDict
 
 from inftythink_graph.protocol import ParsedKind
 from inftythink_graph.status import Status
 from inftythink_graph.usage import Usage
 
-__all__ = ["AnswerRejected", "EpochStarted", "Event", "RunEnded", "SegmentDone", "SummaryDone"]
+__all__ = ["AnswerRejected", "EpochStarted", "Event", "PathEnded", "RunEnded", "SegmentDone", "SummaryDone"]
 
 
 class EpochStarted(TypedDict):
@@ -22,6 +23,7 @@ class EpochStarted(TypedDict):
     epoch: int
     max_epochs: int
     summary: str
+    path: NotRequired[int]
 
 
 class SegmentDone(TypedDict):
@@ -32,6 +34,7 @@ class SegmentDone(TypedDict):
     kind: ParsedKind
     segment: str
     usage: Usage
+    path: NotRequired[int]
 
 
 class SummaryDone(TypedDict):
@@ -41,6 +44,7 @@ class SummaryDone(TypedDict):
     epoch: int
     summary: str
     usage: Usage
+    path: NotRequired[int]
 
 
 class AnswerRejected(TypedDict):
@@ -52,6 +56,7 @@ class AnswerRejected(TypedDict):
     conclusion: str
     reason: str
     usage: Usage
+    path: NotRequired[int]
 
 
 class RunEnded(TypedDict):
@@ -65,4 +70,16 @@ class RunEnded(TypedDict):
     usage: Usage
 
 
-Event: TypeAlias = EpochStarted | SegmentDone | SummaryDone | AnswerRejected | RunEnded
+class PathEnded(TypedDict):
+    """One of several paths is over. ``usage`` is that of the path."""
+
+    event: Literal["path_ended"]
+    epoch: int
+    status: Status
+    answer: str | None
+    conclusion: str
+    usage: Usage
+    path: int
+
+
+Event: TypeAlias = EpochStarted | SegmentDone | SummaryDone | AnswerRejected | PathEnded | RunEnded

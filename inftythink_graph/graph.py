@@ -7,6 +7,7 @@
                 +- summarize <-+   (no accepted answer, epochs left)
 
 With a verifier, an answer that had to be forced is judged in a step of its own: ``check_answer`` then follows itself.
+With ``num_paths`` above 1, several such loops run side by side: see :mod:`inftythink_graph.paths`.
 """
 
 from __future__ import annotations
@@ -16,17 +17,21 @@ from typing import Any, Literal
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import RunnableConfig, RunnableLambda
+from langchain_core.runnables.config import ensure_config
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import get_runtime
 from langgraph.types import Checkpointer
 
+from inftythink_graph.ballot import BALLOT_KEY, Ballot
 from inftythink_graph.errors import InvalidInputError
 from inftythink_graph.messages import with_messages
 from inftythink_graph.nodes.check_answer import STEPS_PER_EPOCH, check_answer
 from inftythink_graph.nodes.flow import Caller, Flow
 from inftythink_graph.nodes.reason import reason
 from inftythink_graph.nodes.summarize import summarize
+from inftythink_graph.path_state import PathInput, PathState, path_settings
+from inftythink_graph.paths import on_path, paths_builder, tagged
 from inftythink_graph.protocol import Protocol
 from inftythink_graph.state import (
     InftyThinkContext,
@@ -44,7 +49,9 @@ __all__ = ["InftyThinkGraph", "create_inftythink_graph"]
 
 NODES = ("reason", "check_answer", "summarize")
 
-NodeBody = Callable[[InftyThinkState, Settings], Flow]
+NodeBody = Callable[[Any, Settings], Flow]
+
+_WRITERS = 2  # threads of the pool that are left to write checkpoints while all paths think
 
 
 class InftyThinkGraph(CompiledStateGraph[InftyThinkState, InftyThinkContext, InftyThinkInput, InftyThinkOutput]):
@@ -52,11 +59,14 @@ class InftyThinkGraph(CompiledStateGraph[InftyThinkState, InftyThinkContext, Inf
 
     LangChain hands a limit of 25 to whatever runs inside a chain or a tool, which would end a run after 8 epochs. A
     limit below what max_epochs needs is therefore raised to it; a higher one is kept.
+
+    With several paths, every call brings a ballot of its own, through which they learn that the outcome is decided.
     """
 
-    def __init__(self, *, max_epochs: int, **kwargs: Any) -> None:
+    def __init__(self, *, max_epochs: int, num_paths: int = 1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.max_epochs = max_epochs
+        self.num_paths = num_paths
 
     def _roomy(self, config: RunnableConfig | None, context: Any) -> RunnableConfig:
         epochs = self.max_epochs
@@ -64,11 +74,30 @@ class InftyThinkGraph(CompiledStateGraph[InftyThinkState, InftyThinkContext, Inf
             epochs = context.max_epochs
         needed = STEPS_PER_EPOCH * (epochs + 1) + 1
         given = (config or {}).get("recursion_limit", 0)
-        return RunnableConfig(**{**(config or {}), "recursion_limit": max(given, needed)})
+        roomy = RunnableConfig(**{**(config or {}), "recursion_limit": max(given, needed)})
+        paths = context.num_paths if isinstance(context, InftyThinkContext) else None
+        if self.num_paths > 1:
+            roomy["configurable"] = {**roomy.get("configurable", {}), BALLOT_KEY: Ballot()}
+        elif paths is not None and paths > 1:
+            raise InvalidInputError(
+                f"this graph was made for one path, got num_paths={paths} for this call; allowed here: num_paths=1, or"
+                " create the graph with num_paths of at least 2, whose number each call may choose"
+            )
+        return roomy
+
+    def _threads(self, config: RunnableConfig, context: Any) -> RunnableConfig:
+        """Room for all paths in the pool of threads, which is else as small as the machine."""
+        paths = context.num_paths if isinstance(context, InftyThinkContext) else None
+        known = (config, self.config or {}, ensure_config())
+        if self.num_paths > 1 and all(each.get("max_concurrency") is None for each in known):
+            config["max_concurrency"] = (paths or self.num_paths) + _WRITERS
+        return config
 
     def stream(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Iterator[Any]:
         """As :meth:`langgraph.pregel.Pregel.stream`; ``invoke`` and ``batch`` come through here as well."""
-        return super().stream(with_messages(input), self._roomy(config, kwargs.get("context")), **kwargs)
+        context = kwargs.get("context")
+        config = self._threads(self._roomy(config, context), context)
+        return super().stream(with_messages(input), config, **kwargs)
 
     def astream(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> AsyncIterator[Any]:
         """As :meth:`langgraph.pregel.Pregel.astream`; ``ainvoke`` and ``abatch`` come through here as well."""
@@ -109,6 +138,7 @@ def create_inftythink_graph(
     on_exhausted: OnExhausted = "force",
     keep_trace: bool = False,
     stall_after: int = 3,
+    num_paths: int = 1,
     checkpointer: Checkpointer = None,
     interrupt_before: Sequence[str] | Literal["*"] | None = None,
     interrupt_after: Sequence[str] | Literal["*"] | None = None,
@@ -141,10 +171,14 @@ def create_inftythink_graph(
         on_exhausted: when epochs run out, ``force`` an answer from the last summary, or ``return`` what there is.
         keep_trace: return one record per epoch under ``trace``.
         stall_after: end the run when the summary came back unchanged that many times in a row.
+        num_paths: above 1, that many trajectories side by side, sampled apart. Without a verifier the majority of
+            equivalent answers wins, with one the first answer that it accepts; the rest stops once that is decided.
+            The result is a :class:`~inftythink_graph.path_state.ParallelOutput`.
         checkpointer: as in :meth:`langgraph.graph.StateGraph.compile`. With one, a run can be resumed, gone back in and
             reviewed by a human (docs/checkpoints.md).
-        interrupt_before: nodes (``reason``, ``check_answer``, ``summarize``) before which a run pauses, or ``"*"``.
-        interrupt_after: nodes after which a run pauses.
+        interrupt_before: nodes (``reason``, ``check_answer``, ``summarize``) before which a run pauses, or ``"*"``; for
+            graphs of one path.
+        interrupt_after: nodes after which a run pauses; for graphs of one path.
         name: the graph's name, for subgraphs and traces.
 
     Raises:
@@ -162,27 +196,38 @@ def create_inftythink_graph(
         on_rejected=on_rejected,
         keep_trace=keep_trace,
         stall_after=stall_after,
+        num_paths=num_paths,
     )
     if verifier is not None and not callable(verifier):
         raise InvalidInputError(
             f"verifier must be callable, got {type(verifier).__name__}; tool_verifier takes a tool, model_verifier a"
             " chat model"
         )
+    parallel = num_paths > 1
+    if parallel and (interrupt_before or interrupt_after):
+        raise InvalidInputError("a run of several paths doesn't pause at nodes; allowed with num_paths=1")
     caller = Caller(model, verifier)
     has_verifier = verifier is not None
 
     def think(state: InftyThinkState, settings: Settings) -> Flow:
         return reason(state, settings, has_verifier=has_verifier)
 
-    def check(state: InftyThinkState, settings: Settings) -> Flow:
-        return check_answer(state, settings, has_verifier=has_verifier)
+    def check(state: Any, settings: Settings) -> Flow:
+        flow = check_answer(state, settings, has_verifier=has_verifier)
+        return on_path(state, settings, flow) if parallel else flow
 
-    def node(body: NodeBody) -> RunnableLambda[InftyThinkState, dict[str, Any]]:
-        def run(state: InftyThinkState, config: RunnableConfig) -> dict[str, Any]:
-            return caller.run(body(state, settings.override(get_runtime().context)), config)
+    def node(body: NodeBody) -> RunnableLambda[Any, dict[str, Any]]:
+        def flow(state: Any) -> Flow:
+            chosen = settings.override(get_runtime().context)
+            if "path" not in state:
+                return body(state, chosen)
+            return tagged(body(state, path_settings(chosen, state["path"])), state["path"])
 
-        async def arun(state: InftyThinkState, config: RunnableConfig) -> dict[str, Any]:
-            return await caller.arun(body(state, settings.override(get_runtime().context)), config)
+        def run(state: Any, config: RunnableConfig) -> dict[str, Any]:
+            return caller.run(flow(state), config)
+
+        async def arun(state: Any, config: RunnableConfig) -> dict[str, Any]:
+            return await caller.arun(flow(state), config)
 
         return RunnableLambda(run, afunc=arun)
 
@@ -191,10 +236,10 @@ def create_inftythink_graph(
             return END
         return "check_answer" if state.get("forced") else "summarize"
 
-    builder = StateGraph(
-        InftyThinkState,
+    builder: StateGraph[Any, Any, Any, Any] = StateGraph(
+        PathState if parallel else InftyThinkState,
         context_schema=InftyThinkContext,
-        input_schema=InftyThinkInput,
+        input_schema=PathInput if parallel else InftyThinkInput,
         output_schema=InftyThinkOutput,
     )
     builder.add_node("reason", node(think))
@@ -205,10 +250,13 @@ def create_inftythink_graph(
     ways = ["summarize", END, *(["check_answer"] if has_verifier else [])]
     builder.add_conditional_edges("check_answer", route, ways)
     builder.add_edge("summarize", "reason")
+    if parallel:
+        loop = InftyThinkGraph(max_epochs=max_epochs, **vars(builder.compile(name=f"{name}_path")))
+        builder = paths_builder(loop, node, settings, by_verifier=has_verifier)
     compiled = builder.compile(
         checkpointer=checkpointer,
         interrupt_before=_pauses("interrupt_before", interrupt_before),
         interrupt_after=_pauses("interrupt_after", interrupt_after),
         name=name,
     )
-    return InftyThinkGraph(max_epochs=max_epochs, **vars(compiled))
+    return InftyThinkGraph(max_epochs=max_epochs, num_paths=num_paths, **vars(compiled))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from langchain_core.messages import (
     AIMessage,
@@ -55,10 +55,14 @@ def _pending(state: InftyThinkState) -> BaseMessage | None:
 
 
 def asking_key(state: InftyThinkState) -> Content:
-    """What tells a question from the next one on the same thread: its message's id, or the question itself."""
+    """What tells a question from the next one on the same thread: its message's id, or the question itself.
+
+    Paths that think about the same question side by side are told apart as well.
+    """
     pending = _pending(state)
     if pending is not None and pending.id:
-        return pending.id
+        path = cast(Mapping[str, Any], state).get("path")  # only a path's state has it
+        return pending.id if path is None else f"{path}:{pending.id}"
     return state.get("question") or ""
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from langgraph.channels import DeltaChannel
 from langgraph.types import Overwrite
 
-__all__ = ["cleared", "joined", "records_channel"]
+__all__ = ["cleared", "closed", "joined", "records_channel"]
 
 _WHOLE_EVERY = 1000
 """Additions after which a checkpoint holds the whole list once: a resumed run reads back no further than that."""
@@ -31,3 +31,10 @@ def records_channel() -> DeltaChannel[list[Any]]:
 def cleared() -> Overwrite:
     """The update that empties the channel. What lies before it in a thread is not read again."""
     return Overwrite([])
+
+
+def closed(records: Sequence[Any], last: Any) -> dict[str, list[Any]]:
+    """The update of a run's last step: its record, and the whole trace."""
+    # Savers bring tuples back as lists; a run that was resumed returns what it would have returned anyway.
+    whole = [{**each, "contexts": [(sent, made) for sent, made in each["contexts"]]} for each in (*records, last)]
+    return {"records": [last], "trace": whole}

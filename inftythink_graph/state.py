@@ -171,6 +171,7 @@ class InftyThinkContext:
     on_rejected: OnRejected | None = None
     keep_trace: bool | None = None
     call_options: Mapping[str, Any] | None = None
+    num_paths: int | None = None
 
 
 def _at_least(name: str, value: float | None, lowest: float) -> None:
@@ -194,6 +195,7 @@ class Settings:
     keep_trace: bool = False
     stall_after: int = 3
     call_options: Mapping[str, Any] | None = None
+    num_paths: int = 1
 
     def __post_init__(self) -> None:
         _at_least("max_epochs", self.max_epochs, 1)
@@ -201,6 +203,12 @@ class Settings:
         _at_least("summary_budget", self.summary_budget, 1)
         _at_least("temperature", self.temperature, 0)
         _at_least("stall_after", self.stall_after, 2)
+        _at_least("num_paths", self.num_paths, 1)
+        if self.num_paths > 1 and self.temperature == 0:
+            raise InvalidInputError(
+                f"num_paths={self.num_paths} needs a temperature above 0, because at 0 all paths are the same; allowed"
+                " at 0: num_paths=1"
+            )
         if self.top_p is not None and not 0 < self.top_p <= 1:
             raise InvalidInputError(f"top_p must be above 0 and at most 1, got {self.top_p}")
         if self.on_exhausted not in get_args(OnExhausted):

@@ -6,9 +6,10 @@ from typing import Literal, TypeAlias
 
 __all__ = ["Status"]
 
-Status: TypeAlias = Literal["answered", "rejected", "exhausted", "stalled"]
+Status: TypeAlias = Literal["answered", "rejected", "exhausted", "stalled", "stopped"]
 """How a run ended.
 
 ``answered``: with a conclusion that was accepted. ``rejected``: with a conclusion that the verifier turned down.
 ``exhausted``: out of epochs without an accepted conclusion. ``stalled``: the summaries stopped changing.
+``stopped``: one of several paths, when the outcome was decided without it; a run as a whole never ends so.
 """

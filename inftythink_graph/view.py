@@ -45,6 +45,7 @@ class _Epoch:
     """One epoch as far as it is known."""
 
     number: int
+    path: int | None = None
     parts: dict[Part, str] = field(default_factory=dict)
     rejected: str | None = None
     usage: Usage = field(default_factory=no_usage)
@@ -90,10 +91,14 @@ class RunView:
 
     def event(self, event: Event) -> None:
         """Take one event of the stream mode ``custom``."""
+        key = (event["epoch"], cast("int | None", event.get("path")))
+        known = (each for each in reversed(self._epochs) if (each.number, each.path) == key)
+        epoch = None if event["event"] == "epoch_started" else next(known, None)
+        if epoch is None:
+            epoch = _Epoch(*key)
+            self._epochs.append(epoch)
         if event["event"] == "epoch_started":
-            self._epochs.append(_Epoch(event["epoch"]))
             return
-        epoch = self._epochs[-1]
         if event["event"] == "segment_done":
             epoch.parts["segment"], epoch.usage = event["segment"], event["usage"]
         elif event["event"] == "answer_rejected":
@@ -102,7 +107,7 @@ class RunView:
             epoch.parts["summary"], epoch.usage = event["summary"], event["usage"]
         elif event["conclusion"]:
             epoch.parts["conclusion"] = event["conclusion"]
-        if self._live is None and event["event"] in ("summary_done", "run_ended"):
+        if self._live is None and event["event"] in ("summary_done", "path_ended", "run_ended"):
             self.console.print(self._line(epoch))
 
     def token(self, chunk: AIMessageChunk) -> None:
@@ -134,7 +139,8 @@ class RunView:
 
     def _line(self, epoch: _Epoch) -> Text:
         arrow = "=>" if "conclusion" in epoch.parts else "->"
-        line = Text(f"epoch {epoch.number:>3}  context {epoch.usage['peak_context']:>6}  {arrow} ")
+        line = Text("" if epoch.path is None else f"path {epoch.path:>2}  ")
+        line += Text(f"epoch {epoch.number:>3}  context {epoch.usage['peak_context']:>6}  {arrow} ")
         line += plain(epoch.outcome, 90)
         return line if epoch.rejected is None else line + plain(f" (rejected: {epoch.rejected})", 90)
 

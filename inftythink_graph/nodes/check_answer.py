@@ -12,7 +12,8 @@ from inftythink_graph.nodes.flow import Ask, Check, Describe, Emit, Flow, Show
 from inftythink_graph.nodes.reason import sampling
 from inftythink_graph.nodes.replies import Reply
 from inftythink_graph.protocol import parse, question_text
-from inftythink_graph.state import EpochRecord, InftyThinkState, Settings, add_usage, no_usage, with_request
+from inftythink_graph.records import closed
+from inftythink_graph.state import InftyThinkState, Settings, add_usage, no_usage, with_request
 from inftythink_graph.status import Status
 from inftythink_graph.verdicts import Candidate, Verdict
 
@@ -99,17 +100,12 @@ def check_answer(state: InftyThinkState, settings: Settings, *, has_verifier: bo
         )
         yield Emit(ended)
     if settings.keep_trace and status is not None:
-        update |= {"records": [record], "trace": _trace(*state.get("records", []), record)}
+        update |= closed(state.get("records", []), record)
     return update
 
 
 def _check(state: InftyThinkState, answer: str | None, conclusion: str) -> Check:
     return Check(Candidate(question_text(asked_question(state)), answer, conclusion, state["epochs"]))
-
-
-def _trace(*records: EpochRecord) -> list[EpochRecord]:
-    # Savers bring tuples back as lists; a run that was resumed returns what it would have returned anyway.
-    return [{**record, "contexts": [(sent, made) for sent, made in record["contexts"]]} for record in records]
 
 
 def _out_of_epochs(state: InftyThinkState, settings: Settings) -> bool:
