@@ -110,6 +110,9 @@ class ChatInftyThink(BaseChatModel):
     may turn out to be none: its block is then marked ``superseded`` under ``extras``, and the answer follows.
     ``whole``: an answer comes when it is settled, always."""
 
+    streaming: bool = False
+    """``invoke``, too, goes by way of the stream, so that callbacks see the tokens."""
+
     _above: BaseCallbackManager | None = PrivateAttr(default=None)
 
     def __init__(self, **fields: Any) -> None:
@@ -150,7 +153,7 @@ class ChatInftyThink(BaseChatModel):
             reasoning=self.include_reasoning,
             live=streaming and self.answer_streaming == "tokens" and not graph.has_verifier,
             stop=stop_sequences(stop, self.stop),
-            metadata={"model_name": self._name, "model_provider": "inftythink"},
+            metadata={"model_name": self.model_name, "model_provider": "inftythink"},
         )
         # Copies without ids: the graph would give ids to the caller's, and take two with the same for one.
         turns = [message.model_copy(update={"id": None}) for message in messages]
@@ -335,9 +338,13 @@ class ChatInftyThink(BaseChatModel):
         return cls.__module__.split(".")
 
     @property
-    def _name(self) -> str:
-        # Not the model's own name: whoever adds up tokens by model would count every one of them twice.
-        return f"inftythink:{facts.name(self._thinker)}"
+    def model_name(self) -> str:
+        """The name in messages and traces: ``inftythink(...)``, with that of the model inside.
+
+        Not the model's own name: whoever adds up tokens by model would count every one of them twice, and LangChain
+        takes models for what their names say.
+        """
+        return f"inftythink({facts.name(self._thinker).rpartition('/')[2]})"
 
     @property
     def _identifying_params(self) -> dict[str, Any]:
@@ -356,7 +363,7 @@ class ChatInftyThink(BaseChatModel):
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> Any:
         params = super()._get_ls_params(stop=stop or self.stop, **kwargs)
         params["ls_provider"] = "inftythink"
-        params["ls_model_name"] = kwargs.get("model") or self._name
+        params["ls_model_name"] = kwargs.get("model") or self.model_name
         return params
 
     def _resolve_model_profile(self) -> Any:

@@ -75,7 +75,7 @@ async def test_one_message_tells_the_run(call: Ask) -> None:
         "status": "answered",
         "epochs": 3,
         "finish_reason": "stop",
-        "model_name": "inftythink:scripted",
+        "model_name": "inftythink(scripted)",
         "model_provider": "inftythink",
         "output_version": "v1",
     }
@@ -410,7 +410,7 @@ def test_what_traces_say_of_it(build: Callable[..., Any]) -> None:
     params = ChatInftyThink(model=build(), temperature=0.5, max_tokens=9, stop=["x"])._get_ls_params()
     assert params == {
         "ls_provider": "inftythink",
-        "ls_model_name": "inftythink:m",
+        "ls_model_name": "inftythink(m)",
         "ls_model_type": "chat",
         "ls_temperature": 0.5,
         "ls_max_tokens": 9,
