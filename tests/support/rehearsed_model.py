@@ -8,6 +8,7 @@ server, its tool parser, its guided decoding.
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -112,37 +113,37 @@ def _lines() -> list[tuple[list[dict[str, Any]], str]]:
 
 
 def _rehearse(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> None:
-    """Train until every line is known: each token certain from the one after the first on."""
+    """Train until every line is known: each token certain, where the text before it leaves no choice."""
     rows, starts = [], []
     for messages, reply in _lines():
         prompt = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
         ids = tokenizer(prompt, add_special_tokens=False)["input_ids"]
         starts.append(len(ids))
         rows.append([*ids, *tokenizer(reply, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id])
-    longest = max(map(len, rows))
-    inputs = torch.full((len(rows), longest), tokenizer.pad_token_id)
-    labels = torch.full((len(rows), longest), -100)
-    for at, (row, start) in enumerate(zip(rows, starts, strict=True)):
-        inputs[at, : len(row)] = torch.tensor(row)
-        labels[at, start : len(row)] = torch.tensor(row[start:])
-    certain = labels.clone()
-    certain[torch.arange(len(rows)), torch.tensor(starts)] = -100
+    following: dict[tuple[int, ...], set[int]] = defaultdict(set)
+    for row, start in zip(rows, starts, strict=True):
+        for at in range(start, len(row)):
+            following[tuple(row[:at])].add(row[at])
+    inputs = torch.full((len(rows), max(map(len, rows))), tokenizer.pad_token_id)
+    labels, certain = torch.full_like(inputs, -100), torch.zeros_like(inputs, dtype=torch.bool)
+    for number, (row, start) in enumerate(zip(rows, starts, strict=True)):
+        inputs[number, : len(row)] = torch.tensor(row)
+        labels[number, start : len(row)] = torch.tensor(row[start:])
+        for at in range(start, len(row)):
+            certain[number, at] = len(following[tuple(row[:at])]) == 1
+    wanted, asked = labels[:, 1:], certain[:, 1:]
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
-    model.train()
     for _ in range(600):
         logits = model(input_ids=inputs).logits[:, :-1]
-        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels[:, 1:].flatten(), ignore_index=-100)
+        known = logits.detach()[asked].softmax(-1).gather(1, wanted[asked][:, None]).min()
+        if known > 0.9:
+            return
+        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), wanted.flatten(), ignore_index=-100)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        asked = certain[:, 1:] != -100
-        known = logits.detach()[asked].softmax(-1).gather(1, certain[:, 1:][asked][:, None])
-        if known.min() > 0.7:
-            break
-    else:
-        raise RuntimeError(f"the lines were not learnt: the least certain token has {known.min():.2f}")
-    model.eval()
+    raise RuntimeError(f"the lines were not learnt: the least certain token has {known:.2f}")
 
 
 def rehearsed_checkpoint(folder: Path) -> Path:
