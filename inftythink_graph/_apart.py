@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -78,7 +78,7 @@ def stream_apart(
 
 async def astream_apart(
     graph: InftyThinkGraph, input: Any, callbacks: BaseCallbackManager | None, **options: Any
-) -> AsyncIterator[Any]:
+) -> AsyncGenerator[Any, None]:
     """As :func:`stream_apart`, asynchronously. Ends the run where its consumer goes away."""
     items: asyncio.Queue[Any] = asyncio.Queue()
 
