@@ -16,17 +16,20 @@ from inftythink_graph.protocol import Protocol
 from inftythink_graph.verdicts import Candidate, Verdict, Verifier
 
 if TYPE_CHECKING:
+    from inftythink_graph.chat_model import ChatInftyThink
     from inftythink_graph.graph import create_inftythink_graph
     from inftythink_graph.human import human_verifier
     from inftythink_graph.models import ChatVLLM, EmbeddedChatModel
     from inftythink_graph.path_state import ParallelOutput, PathRecord, VoteCount
     from inftythink_graph.state import EpochRecord, InftyThinkContext, InftyThinkInput, InftyThinkOutput, Usage
+    from inftythink_graph.tool import create_reasoning_tool
     from inftythink_graph.verifiers import all_of, any_of, exact_verifier, gold_verifier, model_verifier, tool_verifier
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Candidate",
+    "ChatInftyThink",
     "ChatVLLM",
     "CheckpointError",
     "EmbeddedChatModel",
@@ -50,6 +53,7 @@ __all__ = [
     "all_of",
     "any_of",
     "create_inftythink_graph",
+    "create_reasoning_tool",
     "exact_verifier",
     "gold_verifier",
     "human_verifier",
@@ -59,6 +63,8 @@ __all__ = [
 
 _HOMES = {
     "create_inftythink_graph": "inftythink_graph.graph",
+    "create_reasoning_tool": "inftythink_graph.tool",
+    "ChatInftyThink": "inftythink_graph.chat_model",
     "ChatVLLM": "inftythink_graph.models",
     "EmbeddedChatModel": "inftythink_graph.models",
     "EpochRecord": "inftythink_graph.state",

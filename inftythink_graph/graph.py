@@ -63,9 +63,13 @@ class InftyThinkGraph(CompiledStateGraph[InftyThinkState, InftyThinkContext, Inf
     With several paths, every call brings a ballot of its own, through which they learn that the outcome is decided.
     """
 
-    def __init__(self, *, max_epochs: int, num_paths: int = 1, **kwargs: Any) -> None:
+    def __init__(
+        self, *, max_epochs: int, model: BaseChatModel, has_verifier: bool, num_paths: int = 1, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.max_epochs = max_epochs
+        self.model = model
+        self.has_verifier = has_verifier
         self.num_paths = num_paths
 
     def _roomy(self, config: RunnableConfig | None, context: Any) -> RunnableConfig:
@@ -127,6 +131,7 @@ def create_inftythink_graph(
     model: BaseChatModel,
     *,
     max_epochs: int = 50,
+    max_tokens: int | None = None,
     eta: int | None = None,
     summary_budget: int | None = None,
     temperature: float | None = None,
@@ -155,6 +160,8 @@ def create_inftythink_graph(
         model: any LangChain chat model. ``ChatVLLM`` and ``EmbeddedChatModel`` can also be prefilled and know their
             window.
         max_epochs: most segments of a run; the paper's evaluation uses 50.
+        max_tokens: most tokens that a run generates, None for no limit. A run that has used them up ends as one that is
+            out of epochs; a forced answer comes on top.
         eta: most tokens of a segment. None takes the value that the model was trained with, else 4096.
         summary_budget: most tokens of a summary. None takes the model's own, else 512.
         temperature: sampling temperature, 0 for greedy. None takes what the model's card recommends, else 0.7.
@@ -186,6 +193,7 @@ def create_inftythink_graph(
     """
     settings = Settings(
         max_epochs=max_epochs,
+        max_tokens=max_tokens,
         eta=eta,
         summary_budget=summary_budget,
         temperature=temperature,
@@ -250,8 +258,9 @@ def create_inftythink_graph(
     ways = ["summarize", END, *(["check_answer"] if has_verifier else [])]
     builder.add_conditional_edges("check_answer", route, ways)
     builder.add_edge("summarize", "reason")
+    known: dict[str, Any] = {"max_epochs": max_epochs, "model": model, "has_verifier": has_verifier}
     if parallel:
-        loop = InftyThinkGraph(max_epochs=max_epochs, **vars(builder.compile(name=f"{name}_path")))
+        loop = InftyThinkGraph(**known, **vars(builder.compile(name=f"{name}_path")))
         builder = paths_builder(loop, node, settings, by_verifier=has_verifier)
     compiled = builder.compile(
         checkpointer=checkpointer,
@@ -259,4 +268,4 @@ def create_inftythink_graph(
         interrupt_after=_pauses("interrupt_after", interrupt_after),
         name=name,
     )
-    return InftyThinkGraph(max_epochs=max_epochs, num_paths=num_paths, **vars(compiled))
+    return InftyThinkGraph(**known, num_paths=num_paths, **vars(compiled))

@@ -31,6 +31,12 @@ INTEGRATION = Path(__file__).parent / "integration"
 IN_CI = os.environ.get("CI", "").lower() not in {"", "0", "false"}
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """LangChain's suites time how long a model takes to be made. Once is enough: nobody looks at the figures."""
+    config.option.benchmark_disable = True
+
+
 def _must_run(item: pytest.Item) -> bool:
     return IN_CI and item.get_closest_marker("integration") is not None
 
