@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any, Literal
 
 from langchain_core.language_models import BaseChatModel
@@ -53,9 +53,11 @@ class InftyThinkGraph(CompiledStateGraph[InftyThinkState, InftyThinkContext, Inf
         self.max_epochs = max_epochs
 
     def _roomy(self, config: RunnableConfig | None, context: Any) -> RunnableConfig:
-        epochs = self.max_epochs
-        if isinstance(context, InftyThinkContext) and context.max_epochs is not None:
-            epochs = context.max_epochs
+        # langgraph takes a context's fields as a mapping, too: that is how they arrive over HTTP.
+        given_epochs = context.get("max_epochs") if isinstance(context, Mapping) else None
+        if isinstance(context, InftyThinkContext):
+            given_epochs = context.max_epochs
+        epochs = given_epochs if isinstance(given_epochs, int) else self.max_epochs
         needed = STEPS_PER_EPOCH * (epochs + 1) + 1
         given = (config or {}).get("recursion_limit", 0)
         return RunnableConfig(**{**(config or {}), "recursion_limit": max(given, needed)})

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, NotRequired, TypeAlias, TypedDict, get_args
+from typing import Any, Literal, NotRequired, TypeAlias, get_args
 
 from langgraph.managed import RemainingSteps
+from pydantic import ConfigDict, with_config
+from typing_extensions import TypedDict  # pydantic makes no JSON schema of typing's before Python 3.12
 
 from inftythink_graph.errors import InvalidInputError
 from inftythink_graph.models.base import ModelCard
@@ -175,6 +177,7 @@ class InftyThinkState(TypedDict, total=False):
     remaining_steps: RemainingSteps
 
 
+@with_config(ConfigDict(use_attribute_docstrings=True))  # LangGraph Studio shows them beside the fields
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InftyThinkContext:
     """Settings for one call, over those of the graph: ``graph.invoke(..., context=InftyThinkContext(max_epochs=8))``.
@@ -183,13 +186,21 @@ class InftyThinkContext:
     """
 
     max_epochs: int | None = None
+    """Most segments of a run, at least 1 (a graph's default: 50)."""
     eta: int | None = None
+    """Most tokens of a segment (default: what the model was trained with, else 4096)."""
     summary_budget: int | None = None
+    """Most tokens of a summary (default: what the model was trained with, else 512)."""
     temperature: float | None = None
+    """Sampling temperature, 0 for greedy (default: what the model's card recommends, else 0.7)."""
     top_p: float | None = None
+    """Nucleus of the sampling, above 0 and at most 1 (default: the model's own)."""
     seed: int | None = None
+    """Seed of the sampling, for models that take one; epoch k is sampled with seed + k."""
     on_exhausted: OnExhausted | None = None
+    """Out of epochs: force an answer from the last summary (default), or return what there is."""
     keep_trace: bool | None = None
+    """Return one record per epoch under ``trace`` (default: no)."""
 
 
 def _at_least(name: str, value: float | None, lowest: float) -> None:
