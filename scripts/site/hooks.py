@@ -37,7 +37,9 @@ if str(ROOT) not in sys.path:  # a build needs no installed package
 
 def public_modules(package: str) -> Iterator[str]:
     """Dotted names of a package's modules that export something, the package itself first if it does."""
-    for path in sorted((ROOT / package).rglob("*.py"), key=lambda path: path.parent / path.stem.replace("__init__", "")):
+    for path in sorted(
+        (ROOT / package).rglob("*.py"), key=lambda path: path.parent / path.stem.replace("__init__", "")
+    ):
         parts = path.relative_to(ROOT).with_suffix("").parts
         names = parts[:-1] if parts[-1] == "__init__" else parts
         if not any(name.startswith("_") for name in names) and _exports(path):
@@ -73,7 +75,9 @@ def _package_page(package: str) -> str:
     """What can be imported from a package itself, and a table of its modules."""
     lines = [f"# {package}", "", _summary(_file_of(package)), ""]
     if names := [name for name in _exports(_file_of(package)) if not name.startswith("__")]:
-        links = (f'<autoref identifier="{_home(package, name)}" optional><code>{name}</code></autoref>' for name in names)
+        links = (
+            f'<autoref identifier="{_home(package, name)}" optional><code>{name}</code></autoref>' for name in names
+        )
         lines += [f"`from {package} import ...` takes: {', '.join(links)}.", ""]
     lines += ["| module | |", "|---|---|"]
     for module in public_modules(package):
@@ -139,7 +143,8 @@ def command_help(command: str) -> str:
             del os.environ["COLUMNS"]
         else:
             os.environ["COLUMNS"] = before
-    return f"```text\n{re.sub(chr(27) + r'[[][0-9;]*m', '', text).rstrip()}\n```"
+    text = re.sub("\x1b\\[[0-9;]*m", "", text)  # colours, where a terminal is attached
+    return f"```text\n{text.rstrip()}\n```"
 
 
 def _parser(command: str) -> argparse.ArgumentParser:

@@ -36,7 +36,9 @@ SERVER = "http://127.0.0.1:8000/v1"
 LANGUAGES = {"python", "bash", "console", "text", "mermaid", "yaml", "json"}
 MARK = re.compile(r"<!-- (not executed: (?P<reason>\S.*)|executed by (?P<test>tests/[\w./]+\.py)) -->\Z")
 
-_FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w*)[^\n]*\n(?P<text>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(
+    r"^(?P<indent> *)```(?P<language>\w*)[^\n]*\n(?P<text>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL
+)
 _IN_CLONE = ("inftythink_graph", "datasets_build", "sft", "examples", "benchmarks", "Makefile", "langgraph.json")
 _STAND_INS = {
     # Questions and tokenizers of large models, for the bundled one.
