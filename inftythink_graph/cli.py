@@ -133,7 +133,8 @@ def _solve(args: argparse.Namespace) -> int:
     view = RunView(console, window=info.window, max_epochs=args.max_epochs)
     result = view.watch(graph, question)
     if args.json:
-        print(json.dumps(result, ensure_ascii=False))
+        told = {name: value for name, value in result.items() if name != "messages"}
+        print(json.dumps(told, ensure_ascii=False))
     else:
         show_result(console, result, window=info.window)
     if args.plot is not None:

@@ -20,6 +20,7 @@ from langgraph.runtime import get_runtime
 from langgraph.types import Checkpointer
 
 from inftythink_graph.errors import InvalidInputError
+from inftythink_graph.messages import with_messages
 from inftythink_graph.nodes.check_answer import STEPS_PER_EPOCH, check_answer
 from inftythink_graph.nodes.flow import Caller, Flow
 from inftythink_graph.nodes.reason import reason
@@ -64,11 +65,11 @@ class InftyThinkGraph(CompiledStateGraph[InftyThinkState, InftyThinkContext, Inf
 
     def stream(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Iterator[Any]:
         """As :meth:`langgraph.pregel.Pregel.stream`; ``invoke`` and ``batch`` come through here as well."""
-        return super().stream(input, self._roomy(config, kwargs.get("context")), **kwargs)
+        return super().stream(with_messages(input), self._roomy(config, kwargs.get("context")), **kwargs)
 
     def astream(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> AsyncIterator[Any]:
         """As :meth:`langgraph.pregel.Pregel.astream`; ``ainvoke`` and ``abatch`` come through here as well."""
-        return super().astream(input, self._roomy(config, kwargs.get("context")), **kwargs)
+        return super().astream(with_messages(input), self._roomy(config, kwargs.get("context")), **kwargs)
 
 
 def _protocol(protocol: Protocol | ProtocolKind | None) -> Protocol | None:
@@ -99,8 +100,10 @@ def create_inftythink_graph(
 ) -> InftyThinkGraph:
     """Reasoning of unbounded depth in a bounded context (Yan et al. 2025, arXiv 2503.06692).
 
-    ``graph.invoke({"question": ...})`` returns an :class:`~inftythink_graph.state.InftyThinkOutput`; ``ainvoke``,
-    ``stream``, ``astream``, ``batch`` and ``abatch`` work as in any LangGraph graph.
+    ``graph.invoke({"question": ...})``, or ``{"messages": [...]}`` with a conversation, returns an
+    :class:`~inftythink_graph.state.InftyThinkOutput`; ``ainvoke``, ``stream``, ``astream``, ``batch`` and ``abatch``
+    work as in any LangGraph graph, the stream modes ``messages`` (tokens, told apart) and ``custom``
+    (:mod:`inftythink_graph.events`) among them.
 
     Args:
         model: any LangChain chat model. ``ChatVLLM`` and ``EmbeddedChatModel`` can also be prefilled and know their

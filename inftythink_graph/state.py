@@ -1,10 +1,13 @@
-"""Every schema of the graph: input, output, state, per-call context, settings, the record of an epoch, usage."""
+"""The schemas of the graph: input, output, state, per-call context, settings, and the record of an epoch."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, NotRequired, TypeAlias, get_args
+from typing import Annotated, Any, Literal, NotRequired, TypeAlias, get_args
 
+from langchain_core.messages import AnyMessage
+from langgraph.graph.message import add_messages
 from langgraph.managed import RemainingSteps
 from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict  # pydantic makes no JSON schema of typing's before Python 3.12
@@ -12,6 +15,8 @@ from typing_extensions import TypedDict  # pydantic makes no JSON schema of typi
 from inftythink_graph.errors import InvalidInputError
 from inftythink_graph.models.base import ModelCard
 from inftythink_graph.protocol import Content, ParsedKind, Protocol
+from inftythink_graph.status import Status
+from inftythink_graph.usage import Usage, add_usage, no_usage
 
 __all__ = [
     "DEFAULT_ETA",
@@ -30,70 +35,12 @@ __all__ = [
     "with_request",
 ]
 
-Status: TypeAlias = Literal["answered", "rejected", "exhausted", "stalled"]
-"""How a run ended.
-
-``answered``: with a conclusion that was accepted. ``rejected``: with a conclusion that the verifier turned down.
-``exhausted``: out of epochs without an accepted conclusion. ``stalled``: the summaries stopped changing.
-"""
 OnExhausted: TypeAlias = Literal["force", "return"]
 ProtocolKind: TypeAlias = Literal["native", "prompted"]
 
 DEFAULT_ETA = 4096
 DEFAULT_SUMMARY_BUDGET = 512
 DEFAULT_TEMPERATURE = 0.7
-
-
-class Usage(TypedDict):
-    """Tokens and time. A request's context is its prompt and its completion together, in tokens.
-
-    Attributes:
-        requests: number of model calls.
-        prompt_tokens: tokens of all prompts.
-        cached_tokens: those of them that came from the server's prefix cache, where it says so.
-        completion_tokens: tokens generated.
-        peak_context: the longest context of any request.
-        sum_tokens: the sum of all contexts.
-        sum_squared_tokens: the sum of their squares: the paper's measure of attention cost (section 3.1).
-        seconds: wall-clock time spent waiting for the model.
-    """
-
-    requests: int
-    prompt_tokens: int
-    cached_tokens: int
-    completion_tokens: int
-    peak_context: int
-    sum_tokens: int
-    sum_squared_tokens: int
-    seconds: float
-
-
-def no_usage() -> Usage:
-    """Usage before the first request."""
-    return Usage(
-        requests=0,
-        prompt_tokens=0,
-        cached_tokens=0,
-        completion_tokens=0,
-        peak_context=0,
-        sum_tokens=0,
-        sum_squared_tokens=0,
-        seconds=0.0,
-    )
-
-
-def add_usage(left: Usage, right: Usage) -> Usage:
-    """Usage of two stretches of a run together: sums, and the higher of the two peaks."""
-    return Usage(
-        requests=left["requests"] + right["requests"],
-        prompt_tokens=left["prompt_tokens"] + right["prompt_tokens"],
-        cached_tokens=left["cached_tokens"] + right["cached_tokens"],
-        completion_tokens=left["completion_tokens"] + right["completion_tokens"],
-        peak_context=max(left["peak_context"], right["peak_context"]),
-        sum_tokens=left["sum_tokens"] + right["sum_tokens"],
-        sum_squared_tokens=left["sum_squared_tokens"] + right["sum_squared_tokens"],
-        seconds=left["seconds"] + right["seconds"],
-    )
 
 
 class EpochRecord(TypedDict):
@@ -128,10 +75,16 @@ def with_request(record: EpochRecord, usage: Usage) -> EpochRecord:
     return {**record, "contexts": [*record["contexts"], request], "usage": add_usage(record["usage"], usage)}
 
 
-class InftyThinkInput(TypedDict):
-    """What the graph is invoked with: a question, as text or as LangChain content blocks."""
+class InftyThinkInput(TypedDict, total=False):
+    """What the graph is invoked with: a question, or a conversation.
 
-    question: Content
+    Attributes:
+        question: a question that stands for itself, as text or as LangChain content blocks.
+        messages: a conversation whose last message is to be answered; without ``question``, all of it is the question.
+    """
+
+    question: Content | None
+    messages: Annotated[list[AnyMessage], add_messages]
 
 
 class InftyThinkOutput(TypedDict):
@@ -144,6 +97,8 @@ class InftyThinkOutput(TypedDict):
         epochs: number of epochs run.
         summary: the last summary.
         usage: of the whole run.
+        messages: the conversation with the answer as its last message: an ``AIMessage`` of the conclusion, with the
+            usage summed over all epochs, and tool calls where the model asked for any.
         trace: one record per epoch; only with ``keep_trace=True``.
     """
 
@@ -153,17 +108,20 @@ class InftyThinkOutput(TypedDict):
     epochs: int
     summary: str
     usage: Usage
+    messages: Annotated[list[AnyMessage], add_messages]
     trace: NotRequired[list[EpochRecord]]
 
 
 class InftyThinkState(TypedDict, total=False):
     """The state between nodes. All keys hold their last value only, so a checkpoint does not grow with depth.
 
-    Beyond input and output: ``asked`` is the question that the counters belong to, ``epoch`` the record under way,
-    ``earlier`` the summary that its segment started from, ``repeats`` how often the summary came back unchanged.
+    Beyond input and output: ``asked`` identifies the question that the counters belong to, ``epoch`` is the record
+    under way, ``tool_calls`` are those that the model ended its reasoning with, ``repeats`` counts how often the
+    summary came back unchanged. ``messages`` grows by one answer a run.
     """
 
-    question: Content
+    question: Content | None
+    messages: Annotated[list[AnyMessage], add_messages]
     answer: str | None
     conclusion: str
     status: Status | None
@@ -173,6 +131,7 @@ class InftyThinkState(TypedDict, total=False):
     trace: list[EpochRecord]
     asked: Content
     epoch: EpochRecord
+    tool_calls: list[dict[str, Any]]
     repeats: int
     remaining_steps: RemainingSteps
 
@@ -201,6 +160,8 @@ class InftyThinkContext:
     """Out of epochs: force an answer from the last summary (default), or return what there is."""
     keep_trace: bool | None = None
     """Return one record per epoch under ``trace`` (default: no)."""
+    call_options: Mapping[str, Any] | None = None
+    """Further options of the model calls that reason, ``tools`` for example; those that only summarize don't get them."""
 
 
 def _at_least(name: str, value: float | None, lowest: float) -> None:
@@ -222,6 +183,7 @@ class Settings:
     on_exhausted: OnExhausted = "force"
     keep_trace: bool = False
     stall_after: int = 3
+    call_options: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         _at_least("max_epochs", self.max_epochs, 1)

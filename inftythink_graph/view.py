@@ -8,17 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any, cast
 
+from langchain_core.messages import AIMessageChunk
+from langgraph.types import StreamMode
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from inftythink_graph.events import Event
 from inftythink_graph.graph import InftyThinkGraph
-from inftythink_graph.protocol import Content
-from inftythink_graph.state import EpochRecord, InftyThinkOutput, Usage, add_usage, no_usage
+from inftythink_graph.nodes.replies import reasoning_of, text_of
+from inftythink_graph.protocol import Content, Part
+from inftythink_graph.state import EpochRecord, InftyThinkOutput
+from inftythink_graph.usage import Usage, add_usage, no_usage
 
 __all__ = ["RunView", "plain", "show_result", "vanilla_cost"]
 
@@ -34,8 +40,18 @@ def plain(text: str, limit: int = 0) -> Text:
     return Text("".join(char if char.isprintable() or char == "\n" else "�" for char in text))
 
 
-def _peak(record: EpochRecord) -> int:
-    return max((sum(pair) for pair in record["contexts"]), default=0)
+@dataclass(slots=True)
+class _Epoch:
+    """One epoch as far as it is known."""
+
+    number: int
+    parts: dict[Part, str] = field(default_factory=dict)
+    rejected: str | None = None
+    usage: Usage = field(default_factory=no_usage)
+
+    @property
+    def outcome(self) -> str:
+        return self.parts.get("conclusion") or self.parts.get("summary") or ""
 
 
 def vanilla_cost(trace: Iterable[EpochRecord]) -> tuple[int, int]:
@@ -46,7 +62,7 @@ def vanilla_cost(trace: Iterable[EpochRecord]) -> tuple[int, int]:
 
 
 class RunView:
-    """Collects a graph's ``updates`` stream and shows it live (on a terminal) or line by line (elsewhere).
+    """Shows a run's events live (on a terminal, with the tokens as they come) or line by line (elsewhere).
 
     Args:
         console: where to.
@@ -58,7 +74,7 @@ class RunView:
         self.console = console
         self.window = window
         self.max_epochs = max_epochs
-        self.records: list[EpochRecord] = []
+        self._epochs: list[_Epoch] = []
         self._live: Live | None = None
 
     @contextmanager
@@ -67,68 +83,82 @@ class RunView:
         if not self.console.is_terminal:
             yield
             return
-        with Live(self._panel(), console=self.console, refresh_per_second=8, transient=True) as live:
+        with Live(get_renderable=self._panel, console=self.console, refresh_per_second=8, transient=True) as live:
             self._live = live
             yield
         self._live = None
 
-    def update(self, chunk: dict[str, Any]) -> None:
-        """Take one chunk of ``graph.stream(..., stream_mode="updates")``."""
-        for node, update in chunk.items():
-            record = (update or {}).get("epoch")
-            if record is None:
-                continue
-            if self.records and self.records[-1]["epoch"] == record["epoch"]:
-                self.records[-1] = record
-            else:
-                self.records.append(record)
-            settled = node == "summarize" or (node == "check_answer" and update.get("status") is not None)
-            if self._live is not None:
-                self._live.update(self._panel())
-            elif settled:
-                self.console.print(self._line(record))
+    def event(self, event: Event) -> None:
+        """Take one event of the stream mode ``custom``."""
+        if event["event"] == "epoch_started":
+            self._epochs.append(_Epoch(event["epoch"]))
+            return
+        epoch = self._epochs[-1]
+        if event["event"] == "segment_done":
+            epoch.parts["segment"], epoch.usage = event["segment"], event["usage"]
+        elif event["event"] == "answer_rejected":
+            epoch.parts["conclusion"], epoch.rejected = event["conclusion"], event["reason"]
+        elif event["event"] == "summary_done":
+            epoch.parts["summary"], epoch.usage = event["summary"], event["usage"]
+        elif event["conclusion"]:
+            epoch.parts["conclusion"] = event["conclusion"]
+        if self._live is None and event["event"] in ("summary_done", "run_ended"):
+            self.console.print(self._line(epoch))
+
+    def token(self, chunk: AIMessageChunk) -> None:
+        """Take one piece of the stream mode ``messages``."""
+        part, parts = cast(Part, chunk.name), self._epochs[-1].parts
+        parts[part] = parts.get(part, "") + (text_of(chunk) or reasoning_of(chunk))
 
     def watch(self, graph: InftyThinkGraph, question: Content) -> InftyThinkOutput:
         """Run the graph on a question, show it as it thinks, and return the result."""
         result: Any = {}
+        modes: list[StreamMode] = ["custom", "values"]
+        if self.console.is_terminal:
+            modes.append("messages")
         with self.running():
-            for mode, chunk in graph.stream({"question": question}, stream_mode=["updates", "values"]):
-                if mode == "updates":
-                    self.update(chunk)
-                else:
+            for mode, chunk in graph.stream({"question": question}, stream_mode=modes):
+                if mode == "values":
                     result = chunk
+                    continue
+                if mode == "custom":
+                    self.event(chunk)
+                elif isinstance(chunk[0], AIMessageChunk):
+                    self.token(chunk[0])
         return cast(InftyThinkOutput, result)
 
     def _bar(self, tokens: int) -> str:
-        full = self.window or max((_peak(record) for record in self.records), default=1) or 1
+        full = self.window or max((epoch.usage["peak_context"] for epoch in self._epochs), default=1) or 1
         filled = min(round(_BAR * tokens / full), _BAR)
         return "█" * filled + "░" * (_BAR - filled)
 
-    def _line(self, record: EpochRecord) -> Text:
-        text = record["conclusion"] or record["summary"]
-        arrow = "=>" if record["conclusion"] else "->"
-        return Text(f"epoch {record['epoch']:>3}  context {_peak(record):>6}  {arrow} ") + plain(text, 90)
+    def _line(self, epoch: _Epoch) -> Text:
+        arrow = "=>" if "conclusion" in epoch.parts else "->"
+        line = Text(f"epoch {epoch.number:>3}  context {epoch.usage['peak_context']:>6}  {arrow} ")
+        line += plain(epoch.outcome, 90)
+        return line if epoch.rejected is None else line + plain(f" (rejected: {epoch.rejected})", 90)
 
     def _panel(self) -> RenderableType:
         usage: Usage = no_usage()
-        for record in self.records:
-            usage = add_usage(usage, record["usage"])
+        for epoch in self._epochs:
+            usage = add_usage(usage, epoch.usage)
         table = Table(box=None, padding=(0, 1), show_header=True, header_style="dim")
         table.add_column("epoch", justify="right")
         table.add_column("context")
         table.add_column("summary or conclusion")
-        for record in self.records[-_ROWS:]:
-            text = plain(record["conclusion"] or record["summary"] or "...", 70)
-            text.stylize("bold green" if record["conclusion"] else "cyan")
-            table.add_row(str(record["epoch"]), f"{self._bar(_peak(record))} {_peak(record):>6}", text)
+        for epoch in self._epochs[-_ROWS:]:
+            text = plain(epoch.outcome or "...", 70)
+            text.stylize("red" if epoch.rejected else "bold green" if "conclusion" in epoch.parts else "cyan")
+            peak = epoch.usage["peak_context"]
+            table.add_row(str(epoch.number), f"{self._bar(peak)} {peak:>6}", text)
         parts: list[RenderableType] = [table]
-        if self.records:
-            segment = plain(self.records[-1]["segment"][-400:])
+        if self._epochs:
+            segment = plain(self._epochs[-1].parts.get("segment", "")[-400:])
             segment.stylize("dim")
-            title = f"segment {self.records[-1]['epoch']}"
+            title = f"segment {self._epochs[-1].number}"
             parts.append(Panel(segment, title=title, title_align="left", border_style="dim"))
         foot = (
-            f"epoch {len(self.records)} of at most {self.max_epochs} | {usage['completion_tokens']:,} tokens generated"
+            f"epoch {len(self._epochs)} of at most {self.max_epochs} | {usage['completion_tokens']:,} tokens generated"
             f" | peak context {usage['peak_context']:,}" + (f" of {self.window:,}" if self.window else "")
         )
         return Panel(Group(*parts, Text(foot, style="dim")), title="thinking", border_style="blue")

@@ -15,7 +15,8 @@ from datasets_build.summaries.prompt import SummaryPrompt
 from datasets_build.summaries.requests import Lost, Request, varied_temperature
 from datasets_build.summaries.rules import Defect, judge_reply
 from inftythink_graph.errors import InvalidInputError
-from inftythink_graph.nodes.flow import Describe, Effect, Flow, Measure, Reply
+from inftythink_graph.nodes.flow import Describe, Effect, Flow, Measure
+from inftythink_graph.nodes.replies import Reply
 from inftythink_graph.protocol import Message
 from inftythink_graph.state import Usage, add_usage, no_usage
 

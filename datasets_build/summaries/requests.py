@@ -17,7 +17,8 @@ from tenacity.wait import wait_random_exponential
 from datasets_build.summaries.request_cache import ReplyCache, request_key
 from datasets_build.summaries.rules import Defect
 from inftythink_graph.errors import InvalidInputError, ServerUnavailableError, one_line
-from inftythink_graph.nodes.flow import Ask, Caller, Effect, Measure, Reply
+from inftythink_graph.nodes.flow import Ask, Caller, Effect, Measure
+from inftythink_graph.nodes.replies import Reply
 
 __all__ = ["Answer", "Lost", "PatientCaller", "Request", "is_transport_error", "name_of", "varied_temperature"]
 

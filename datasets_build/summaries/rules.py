@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 from datasets_build.segmentation.segment import Counter
 from datasets_build.summaries.conversation import estimate_tokens
-from inftythink_graph.nodes.flow import Reply
+from inftythink_graph.nodes.replies import Reply
 from inftythink_graph.protocol import SUMMARY, THINK, neutralize
 
 __all__ = ["Defect", "Judged", "judge_reply", "summary_text", "too_long"]

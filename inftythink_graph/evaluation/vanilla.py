@@ -9,9 +9,9 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
 
 from inftythink_graph.answers import extract_answer
-from inftythink_graph.nodes.flow import read_reply
+from inftythink_graph.nodes.replies import read_reply
 from inftythink_graph.protocol import Content, Protocol, parse
-from inftythink_graph.state import Usage
+from inftythink_graph.usage import Usage
 
 __all__ = ["VanillaResult", "avanilla", "vanilla"]
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from inftythink_graph.answers import extract_answer
+from inftythink_graph.events import AnswerRejected, RunEnded
+from inftythink_graph.messages import answer_message, asked_question
 from inftythink_graph.models.base import ModelInfo
-from inftythink_graph.nodes.flow import Ask, Check, Describe, Flow, Reply
+from inftythink_graph.nodes.flow import Ask, Check, Describe, Emit, Flow, Show
 from inftythink_graph.nodes.reason import sampling
+from inftythink_graph.nodes.replies import Reply
 from inftythink_graph.protocol import parse, question_text
 from inftythink_graph.state import InftyThinkState, Settings, add_usage, with_request
+from inftythink_graph.status import Status
 from inftythink_graph.verdicts import Candidate, Verdict
 
 __all__ = ["STEPS_PER_EPOCH", "check_answer"]
@@ -24,11 +28,16 @@ def _forced_answer(state: InftyThinkState, settings: Settings) -> Flow:
     """Make the model answer from its last summary; the outcome holds the conclusion and the request's usage."""
     info: ModelInfo = yield Describe()
     resolved = settings.resolve(info.card)
-    messages = resolved.protocol.render_forced_answer(state["question"], state["summary"] or None, prefill=info.prefill)
+    question, summary = asked_question(state), state["summary"] or None
+    messages = resolved.protocol.render_forced_answer(question, summary, prefill=info.prefill)
     limit = max(resolved.summary_budget, _FORCED_ANSWER_TOKENS)
-    reply: Reply = yield Ask(messages, limit, sampling(settings, resolved, state["epochs"] + 1), thinking=None)
+    key, epoch = state["asked"], state["epochs"]
+    reply: Reply = yield Ask(messages, limit, sampling(settings, resolved, epoch + 1), "conclusion", key, epoch)
     parsed = parse(reply.text, reply.finish_reason, reasoning=reply.reasoning)
-    return {"conclusion": parsed.conclusion or parsed.summary, "usage": reply.usage}
+    conclusion = parsed.conclusion or parsed.summary
+    if conclusion and "conclusion" not in reply.shown:
+        yield Show("conclusion", conclusion, key, epoch)
+    return {"conclusion": conclusion, "usage": reply.usage}
 
 
 def check_answer(state: InftyThinkState, settings: Settings, *, has_verifier: bool = False) -> Flow:
@@ -38,9 +47,12 @@ def check_answer(state: InftyThinkState, settings: Settings, *, has_verifier: bo
     forced counts as ``answered`` only where a verifier accepts it.
     """
     record = state["epoch"]
-    conclusion, answer, status, usage = record["conclusion"], None, None, state["usage"]
+    conclusion, answer, usage = record["conclusion"], None, state["usage"]
+    status: Status | None = None
     verdict = Verdict(False)
-    if conclusion:
+    if state.get("tool_calls"):
+        status, verdict = "answered", Verdict(True)  # whoever asked has the tools; the answer comes after their results
+    elif conclusion:
         answer = extract_answer(conclusion)
         verdict = yield _check(state, answer, conclusion)
         status = "answered" if verdict.accepted else None
@@ -62,13 +74,32 @@ def check_answer(state: InftyThinkState, settings: Settings, *, has_verifier: bo
     update: dict[str, Any] = {"epoch": record, "status": status, "usage": usage}
     if conclusion:  # a rejected one stays, as the best so far, until a better one comes
         update |= {"conclusion": conclusion, "answer": answer}
+    if conclusion and not verdict.accepted and has_verifier:
+        yield Emit(
+            AnswerRejected(
+                event="answer_rejected",
+                epoch=record["epoch"],
+                answer=answer,
+                conclusion=conclusion,
+                reason=verdict.reason,
+                usage=record["usage"],
+            )
+        )
+    if status is not None:
+        best = {key: update.get(key, state.get(key)) for key in ("answer", "conclusion")}
+        text = best["conclusion"] or ""
+        update["messages"] = [answer_message(state, record, status, text, usage)]
+        ended = RunEnded(
+            event="run_ended", epoch=record["epoch"], status=status, answer=best["answer"], conclusion=text, usage=usage
+        )
+        yield Emit(ended)
     if settings.keep_trace and status is not None:
         update["trace"] = [*state.get("trace", []), record]
     return update
 
 
 def _check(state: InftyThinkState, answer: str | None, conclusion: str) -> Check:
-    return Check(Candidate(question_text(state["question"]), answer, conclusion, state["epochs"]))
+    return Check(Candidate(question_text(asked_question(state)), answer, conclusion, state["epochs"]))
 
 
 def _out_of_epochs(state: InftyThinkState, settings: Settings) -> bool:

@@ -1,7 +1,8 @@
 """One body for sync and async: a node is a generator that yields what it needs done and receives the outcome.
 
-A node's logic never calls a model or a verifier. It yields an :class:`Ask`, a :class:`Measure`, a :class:`Check` or
-:class:`Describe`; :class:`Caller` performs it, blocking or awaiting, and sends the result back in.
+A node's logic never calls a model or a verifier, and writes to no stream. It yields an :class:`Ask`, a
+:class:`Measure`, a :class:`Check`, a :class:`Show`, an :class:`Emit` or :class:`Describe`; :class:`Caller` performs it,
+blocking or awaiting, and sends the result back in.
 """
 
 from __future__ import annotations
@@ -9,33 +10,45 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections.abc import Awaitable, Generator, Sequence
+from collections.abc import Awaitable, Generator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableConfig
+from langgraph.config import get_stream_writer
 
 from inftythink_graph.errors import InvalidInputError
+from inftythink_graph.events import Event
 from inftythink_graph.models.base import DescribesItself, ModelInfo
-from inftythink_graph.protocol import Message
-from inftythink_graph.state import Usage
+from inftythink_graph.nodes.replies import read_reply
+from inftythink_graph.nodes.tokens import TokenTap, show, tapped
+from inftythink_graph.protocol import Content, Message, Part
 from inftythink_graph.verdicts import Candidate, Verdict, Verifier
 
-__all__ = ["Ask", "Caller", "Check", "Describe", "Effect", "Flow", "Measure", "Reply", "read_reply"]
+__all__ = ["Ask", "Caller", "Check", "Describe", "Effect", "Emit", "Flow", "Measure", "Show"]
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One model call; its outcome is a :class:`Reply`.
+    """One model call; its outcome is a :class:`~inftythink_graph.nodes.replies.Reply`.
 
-    ``thinking`` is the budget of thinking tokens, for servers that can hold a model to one.
+    Attributes:
+        messages: the prompt.
+        max_tokens: most tokens of the completion.
+        sampling: options of the call.
+        part: what the completion is: a whole epoch (``segment``), or a summary or a conclusion alone.
+        key: what identifies the question, for the tokens that are passed on.
+        epoch: the epoch that the call belongs to.
+        thinking: the budget of thinking tokens, for servers that can hold a model to one.
     """
 
     messages: list[Message]
     max_tokens: int
     sampling: dict[str, Any]
+    part: Part = "segment"
+    key: Content = ""
+    epoch: int = 0
     thinking: int | None = None
 
 
@@ -59,61 +72,24 @@ class Describe:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """What a model call brought: text, reasoning delivered apart from it, why it stopped, and what it took."""
+class Show:
+    """Put a part, or a piece of it, into the stream of messages; no outcome."""
 
+    part: Part
     text: str
-    reasoning: str
-    finish_reason: str
-    usage: Usage
+    key: Content
+    epoch: int
 
 
-Effect: TypeAlias = Ask | Measure | Check | Describe
+@dataclass(frozen=True, slots=True)
+class Emit:
+    """Send an event to whoever reads the run's custom stream; no outcome."""
+
+    event: Event
+
+
+Effect: TypeAlias = Ask | Measure | Check | Describe | Show | Emit
 Flow: TypeAlias = Generator[Effect, Any, dict[str, Any]]
-
-
-def _texts(content: str | Sequence[str | dict[str, Any]], kinds: tuple[str, ...]) -> str:
-    """The text of the content blocks of the given kinds, joined."""
-    if isinstance(content, str):
-        return content if "text" in kinds else ""
-    parts = []
-    for block in content:
-        if isinstance(block, str):
-            parts.append(block if "text" in kinds else "")
-        elif block.get("type") in kinds:
-            parts.append(str(block.get(str(block["type"])) or block.get("text") or ""))
-    return "".join(parts)
-
-
-def read_reply(message: AIMessage, max_tokens: int, seconds: float) -> Reply:
-    """Take from a LangChain message what the loop needs, whichever provider it came from."""
-    metadata = message.response_metadata
-    counts = message.usage_metadata
-    prompt, completion, cached = 0, 0, 0
-    if counts:
-        prompt, completion = counts["input_tokens"], counts["output_tokens"]
-        cached = (counts.get("input_token_details") or {}).get("cache_read") or 0
-    reason = str(metadata.get("finish_reason") or metadata.get("stop_reason") or "").lower()
-    if not reason and 0 < max_tokens <= completion:  # providers that don't say why they stopped
-        reason = "length"
-    context = prompt + completion
-    usage = Usage(
-        requests=1,
-        prompt_tokens=prompt,
-        cached_tokens=cached,
-        completion_tokens=completion,
-        peak_context=context,
-        sum_tokens=context,
-        sum_squared_tokens=context**2,
-        seconds=seconds,
-    )
-    reasoning = message.additional_kwargs.get("reasoning_content")
-    return Reply(
-        text=_texts(message.content, ("text",)),
-        reasoning=reasoning if isinstance(reasoning, str) else _texts(message.content, ("reasoning", "thinking")),
-        finish_reason=reason,
-        usage=usage,
-    )
 
 
 def _verdict(outcome: Verdict | bool) -> Verdict:
@@ -155,11 +131,21 @@ class Caller:
                 return dict(end.value)
             outcome = await self._aperform(effect, config)
 
+    @staticmethod
+    def _tell(effect: Show | Emit) -> None:
+        if isinstance(effect, Show):
+            show(effect.part, effect.text, key=effect.key, epoch=effect.epoch)
+        else:
+            get_stream_writer()(effect.event)
+
     def _perform(self, effect: Effect, config: RunnableConfig) -> Any:
         if isinstance(effect, Ask):
+            tap = TokenTap(effect.part, key=effect.key, epoch=effect.epoch)
             start = time.perf_counter()
-            message = self.model.invoke(effect.messages, config, **self._options(effect))
-            return read_reply(message, effect.max_tokens, time.perf_counter() - start)
+            message = self.model.invoke(effect.messages, tapped(config, tap), **self._options(effect))
+            return tap.settled(read_reply(message, effect.max_tokens, time.perf_counter() - start))
+        if isinstance(effect, Show | Emit):
+            return self._tell(effect)
         if isinstance(effect, Check):
             if self.verifier is None:
                 return Verdict(True)
@@ -177,9 +163,12 @@ class Caller:
 
     async def _aperform(self, effect: Effect, config: RunnableConfig) -> Any:
         if isinstance(effect, Ask):
+            tap = TokenTap(effect.part, key=effect.key, epoch=effect.epoch)
             start = time.perf_counter()
-            message = await self.model.ainvoke(effect.messages, config, **self._options(effect))
-            return read_reply(message, effect.max_tokens, time.perf_counter() - start)
+            message = await self.model.ainvoke(effect.messages, tapped(config, tap), **self._options(effect))
+            return tap.settled(read_reply(message, effect.max_tokens, time.perf_counter() - start))
+        if isinstance(effect, Show | Emit):
+            return self._tell(effect)
         if isinstance(effect, Check):
             return await self._acheck(effect.candidate)
         if not isinstance(self.model, DescribesItself):

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from inftythink_graph.errors import InvalidInputError, WindowTooSmallError
+from inftythink_graph.events import EpochStarted, SegmentDone
+from inftythink_graph.messages import asked_question, asking_key
 from inftythink_graph.models.base import ModelInfo
-from inftythink_graph.nodes.flow import Ask, Describe, Flow, Measure, Reply
-from inftythink_graph.protocol import Content, Parsed, Protocol, parse, question_text
+from inftythink_graph.nodes.flow import Ask, Describe, Emit, Flow, Measure, Show
+from inftythink_graph.nodes.replies import Reply
+from inftythink_graph.protocol import Conversation, Parsed, Part, Protocol, Question, parse, question_text
 from inftythink_graph.state import EpochRecord, InftyThinkState, Resolved, Settings, add_usage, no_usage, with_request
 
 __all__ = ["TAG_TOKENS", "context_bound", "is_fresh", "reason", "sampling"]
@@ -32,7 +35,7 @@ def context_bound(question_tokens: int, resolved: Resolved) -> int:
 
 def is_fresh(state: InftyThinkState) -> bool:
     """Whether this is a question's first epoch; a reused thread still holds the keys of its last question."""
-    return state.get("status") is not None or state.get("asked") != state["question"] or not state.get("epochs")
+    return state.get("status") is not None or state.get("asked") != asking_key(state) or not state.get("epochs")
 
 
 def sampling(settings: Settings, resolved: Resolved, epoch: int) -> dict[str, Any]:
@@ -45,7 +48,12 @@ def sampling(settings: Settings, resolved: Resolved, epoch: int) -> dict[str, An
     return options
 
 
-def _check_question(question: Content) -> None:
+def _check_question(question: Question) -> None:
+    if isinstance(question, Conversation):
+        last = question.turns[-1]
+        if last["role"] == "tool":  # a tool may well have returned nothing
+            return
+        question = last.get("content") or ""
     has_media = not isinstance(question, str) and any(
         not isinstance(block, str) and block.get("type") not in (None, "text") for block in question
     )
@@ -70,6 +78,9 @@ def _check_window(question_tokens: int, window: int, resolved: Resolved) -> None
 
 def _read(reply: Reply, protocol: Protocol) -> Parsed:
     parsed = parse(reply.text, reply.finish_reason, reasoning=reply.reasoning)
+    if reply.tool_calls:
+        # The model ends its reasoning by asking for a tool: with words of its own or without.
+        return Parsed("conclusion", segment=parsed.segment, conclusion=parsed.conclusion)
     if parsed.kind == "conclusion" and parsed.truncated and "\\boxed{" not in parsed.conclusion:
         # Cut before it got to its answer: still reasoning, for the loop's purposes.
         return Parsed("cut", segment="\n\n".join(part for part in (parsed.segment, parsed.conclusion) if part))
@@ -86,7 +97,7 @@ def reason(state: InftyThinkState, settings: Settings) -> Flow:
         InvalidInputError: the question is empty.
         WindowTooSmallError: the model's window can't hold an epoch.
     """
-    question = state["question"]
+    question, key = asked_question(state), asking_key(state)
     info: ModelInfo = yield Describe()
     resolved = settings.resolve(info.card)
     protocol = resolved.protocol
@@ -113,8 +124,18 @@ def reason(state: InftyThinkState, settings: Settings) -> Flow:
     epochs = 1 if fresh else state["epochs"] + 1
     # The server counts the line feeds around the segment, too; eta is the segment alone.
     thinking = resolved.eta + _JOINT_TOKENS if native else None
-    reply: Reply = yield Ask(messages, limit, sampling(settings, resolved, epochs), thinking)
+    options = {**(settings.call_options or {}), **sampling(settings, resolved, epochs)}
+    yield Emit(EpochStarted(event="epoch_started", epoch=epochs, max_epochs=settings.max_epochs, summary=summary))
+    reply: Reply = yield Ask(messages, limit, options, "segment", key, epochs, thinking)
     parsed = _read(reply, protocol)
+    parts: list[tuple[Part, str]] = [
+        ("segment", parsed.segment),
+        ("summary", parsed.summary),
+        ("conclusion", parsed.conclusion),
+    ]
+    for part, text in parts:
+        if text and part not in reply.shown:
+            yield Show(part, text, key, epochs)
     record = EpochRecord(
         epoch=epochs,
         kind=parsed.kind,
@@ -126,13 +147,20 @@ def reason(state: InftyThinkState, settings: Settings) -> Flow:
         contexts=[],
         usage=no_usage(),
     )
+    record = with_request(record, reply.usage)
+    yield Emit(
+        SegmentDone(
+            event="segment_done", epoch=epochs, kind=record["kind"], segment=record["segment"], usage=record["usage"]
+        )
+    )
     update: dict[str, Any] = {
         "epochs": epochs,
-        "epoch": with_request(record, reply.usage),
+        "epoch": record,
+        "tool_calls": reply.tool_calls,
         "usage": add_usage(no_usage() if fresh else state["usage"], reply.usage),
     }
     if fresh:
-        update |= {"asked": question, "summary": "", "answer": None, "conclusion": "", "status": None, "repeats": 0}
+        update |= {"asked": key, "summary": "", "answer": None, "conclusion": "", "status": None, "repeats": 0}
         if settings.keep_trace:
             update["trace"] = []
     return update

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from inftythink_graph.events import SummaryDone
+from inftythink_graph.messages import asked_question
 from inftythink_graph.models.base import ModelInfo
-from inftythink_graph.nodes.flow import Ask, Describe, Flow, Measure, Reply
+from inftythink_graph.nodes.flow import Ask, Describe, Emit, Flow, Measure, Show
 from inftythink_graph.nodes.reason import sampling
+from inftythink_graph.nodes.replies import Reply
 from inftythink_graph.protocol import parse_summary
 from inftythink_graph.state import EpochRecord, InftyThinkState, Resolved, Settings, add_usage, with_request
 
@@ -55,20 +58,25 @@ def summarize(state: InftyThinkState, settings: Settings) -> Flow:
     if summary and (yield from _is_over_budget(record, resolved))["over"]:
         summary = ""
     if not summary and record["segment"]:
+        question, budget = asked_question(state), resolved.summary_budget
         messages = resolved.protocol.render_summarize(
-            state["question"], before or None, record["segment"], budget=resolved.summary_budget, prefill=info.prefill
+            question, before or None, record["segment"], budget=budget, prefill=info.prefill
         )
-        reply: Reply = yield Ask(messages, resolved.summary_budget, sampling(settings, resolved, state["epochs"]))
+        options, key, epoch = sampling(settings, resolved, state["epochs"]), state["asked"], state["epochs"]
+        reply: Reply = yield Ask(messages, resolved.summary_budget, options, "summary", key, epoch)
         usage = add_usage(usage, reply.usage)
         record = with_request(record, reply.usage)
         summary = parse_summary(reply.text, reasoning=reply.reasoning)
         # Better the raw end of the reasoning than nothing of it.
         summary = _tail(summary, resolved.summary_budget * 3) or _tail(record["segment"], resolved.summary_budget)
+        if "summary" not in reply.shown:
+            yield Show("summary", summary, key, epoch)
     summary = summary or before  # an empty completion: the next epoch starts from where this one did
     repeats = state["repeats"] + 1 if summary == before else 0
     if record["conclusion"]:
         summary = "\n".join(part for part in (summary, rejection_note(record["answer"], record["verdict"])) if part)
     record = {**record, "summary": summary}
+    yield Emit(SummaryDone(event="summary_done", epoch=record["epoch"], summary=summary, usage=record["usage"]))
     update: dict[str, Any] = {"summary": summary, "epoch": record, "usage": usage, "repeats": repeats}
     if settings.keep_trace:
         update["trace"] = [*state.get("trace", []), record]

@@ -52,6 +52,7 @@ async def test_async_gives_the_same(scripted: Scripted) -> None:
     graph = create_inftythink_graph(scripted(*script), protocol="native", keep_trace=True)
     other = await graph.ainvoke({"question": "q"})
     for result in (sync, other):
+        assert [message.text for message in result.pop("messages")] == ["q", "It is \\boxed{7}."]
         result["usage"]["seconds"] = 0.0
         for record in result["trace"]:
             record["usage"]["seconds"] = 0.0

@@ -14,7 +14,7 @@ from scripted_summarizer import EXAMPLE, SEGMENT, SEGMENTS, Ran, Summarizer, gra
 from datasets_build.summaries.requests import varied_temperature
 from datasets_build.summaries.rules import judge_reply, summary_text
 from inftythink_graph import InvalidInputError
-from inftythink_graph.nodes.flow import Reply
+from inftythink_graph.nodes.replies import Reply
 from inftythink_graph.state import no_usage
 
 
