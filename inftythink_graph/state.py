@@ -161,7 +161,7 @@ class InftyThinkContext:
     keep_trace: bool | None = None
     """Return one record per epoch under ``trace`` (default: no)."""
     call_options: Mapping[str, Any] | None = None
-    """Further options of the model calls that reason, ``tools`` for example; those that only summarize don't get them."""
+    """Further options of the model calls that reason (not of those that only summarize), ``tools`` for example."""
 
 
 def _at_least(name: str, value: float | None, lowest: float) -> None:
