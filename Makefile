@@ -11,7 +11,7 @@ export DO_NOT_TRACK ?= 1
 export LANGSMITH_TRACING ?= false
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint setup-demo setup-dev bundled-model vanilla-twin evaluate clean
+.PHONY: help demo test lint docs setup-demo setup-dev bundled-model vanilla-twin evaluate clean
 
 help:  ## List the targets
 	@awk -F ':.*##' '/^[a-z-]+:.*##/ { printf "  make %-14s%s\n", $$1, $$2 }' Makefile
@@ -27,6 +27,9 @@ lint: setup-dev  ## ruff and mypy
 	@$(BIN)/ruff check --output-format concise . || status=$$?; \
 	$(BIN)/ruff format --check --quiet . || { status=$$?; echo "layout: run ruff format" >&2; }; \
 	$(BIN)/mypy && exit $${status:-0}
+
+docs: setup-dev  ## Build the documentation site into build/docs
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 setup-demo:  ## Environment for the demo and the evaluation
 	@scripts/setup.sh demo

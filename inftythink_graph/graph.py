@@ -12,7 +12,7 @@ With ``num_paths`` above 1, several such loops run side by side: see :mod:`infty
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from langchain_core.language_models import BaseChatModel
@@ -73,13 +73,11 @@ class InftyThinkGraph(CompiledStateGraph[InftyThinkState, InftyThinkContext, Inf
         self.num_paths = num_paths
 
     def _roomy(self, config: RunnableConfig | None, context: Any) -> RunnableConfig:
-        epochs = self.max_epochs
-        if isinstance(context, InftyThinkContext) and context.max_epochs is not None:
-            epochs = context.max_epochs
+        epochs = _chosen(context, "max_epochs") or self.max_epochs
         needed = STEPS_PER_EPOCH * (epochs + 1) + 1
         given = (config or {}).get("recursion_limit", 0)
         roomy = RunnableConfig(**{**(config or {}), "recursion_limit": max(given, needed)})
-        paths = context.num_paths if isinstance(context, InftyThinkContext) else None
+        paths = _chosen(context, "num_paths")
         if self.num_paths > 1:
             roomy["configurable"] = {**roomy.get("configurable", {}), BALLOT_KEY: Ballot()}
         elif paths is not None and paths > 1:
@@ -91,7 +89,7 @@ class InftyThinkGraph(CompiledStateGraph[InftyThinkState, InftyThinkContext, Inf
 
     def _threads(self, config: RunnableConfig, context: Any) -> RunnableConfig:
         """Room for all paths in the pool of threads, which is else as small as the machine."""
-        paths = context.num_paths if isinstance(context, InftyThinkContext) else None
+        paths = _chosen(context, "num_paths")
         known = (config, self.config or {}, ensure_config())
         if self.num_paths > 1 and all(each.get("max_concurrency") is None for each in known):
             config["max_concurrency"] = (paths or self.num_paths) + _WRITERS
@@ -106,6 +104,15 @@ class InftyThinkGraph(CompiledStateGraph[InftyThinkState, InftyThinkContext, Inf
     def astream(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> AsyncIterator[Any]:
         """As :meth:`langgraph.pregel.Pregel.astream`; ``ainvoke`` and ``abatch`` come through here as well."""
         return super().astream(with_messages(input), self._roomy(config, kwargs.get("context")), **kwargs)
+
+
+def _chosen(context: Any, name: str) -> int | None:
+    """A number that a call's context chooses; None where it doesn't."""
+    # LangGraph takes a context's fields as a mapping, too: that is how they arrive over HTTP.
+    value = context.get(name) if isinstance(context, Mapping) else None
+    if isinstance(context, InftyThinkContext):
+        value = getattr(context, name)
+    return value if isinstance(value, int) else None
 
 
 def _protocol(protocol: Protocol | ProtocolKind | None) -> Protocol | None:

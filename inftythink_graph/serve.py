@@ -37,6 +37,7 @@ __all__ = [
     "RunningServer",
     "ServeOptions",
     "build_command",
+    "build_parser",
     "main",
     "running_server",
     "serve",
@@ -137,13 +138,8 @@ def _usage(base_url: str, name: str) -> str:
     )
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """The command line. Exit status: 0 interrupted, 1 the server failed, 2 it was asked for something impossible."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    extra: list[str] = []
-    if "--" in arguments:
-        split = arguments.index("--")
-        arguments, extra = arguments[:split], arguments[split + 1 :]
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of what stands before ``--``."""
     parser = argparse.ArgumentParser(
         prog="inftythink serve",
         description="Serve a model with vLLM, set up for InftyThink.",
@@ -158,8 +154,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--max-model-len", type=int, help="context window in tokens (default: as trained)")
     parser.add_argument("--reasoning-parser", help="one of vLLM's reasoning parsers; not needed for InftyThink")
     parser.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto", help="default: auto")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line. Exit status: 0 interrupted, 1 the server failed, 2 it was asked for something impossible."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    extra: list[str] = []
+    if "--" in arguments:
+        split = arguments.index("--")
+        arguments, extra = arguments[:split], arguments[split + 1 :]
     try:
-        return serve(**vars(parser.parse_args(arguments)), extra=extra)
+        return serve(**vars(build_parser().parse_args(arguments)), extra=extra)
     except InftyThinkError as error:
         print(f"inftythink serve: {error}", file=sys.stderr)
         return 1 if isinstance(error, ServerUnavailableError) else 2

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Annotated, Any, Literal, NotRequired, TypeAlias, TypedDict, get_args
+from typing import Annotated, Any, Literal, NotRequired, TypeAlias, get_args
 
 from langchain_core.messages import AnyMessage
 from langgraph.channels import EphemeralValue
 from langgraph.graph.message import add_messages
 from langgraph.managed import RemainingSteps
+from pydantic import ConfigDict, with_config
+from typing_extensions import TypedDict  # pydantic makes no JSON schema of typing's before Python 3.12
 
 from inftythink_graph.errors import InvalidInputError
 from inftythink_graph.models.base import ModelCard
@@ -153,26 +155,38 @@ class InftyThinkState(TypedDict, total=False):
     remaining_steps: RemainingSteps
 
 
+@with_config(ConfigDict(use_attribute_docstrings=True))  # LangGraph Studio shows them beside the fields
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InftyThinkContext:
     """Settings for one call, over those of the graph: ``graph.invoke(..., context=InftyThinkContext(max_epochs=8))``.
 
-    None keeps the graph's own. ``call_options`` are further options of the model calls that reason, ``tools`` for
-    example; those that only summarize don't get them.
+    None keeps the graph's own.
     """
 
     max_epochs: int | None = None
+    """Most segments of a run, at least 1 (a graph's default: 50)."""
     max_tokens: int | None = None
+    """Most tokens that a run generates, at least 1; a forced answer comes on top (default: no limit)."""
     eta: int | None = None
+    """Most tokens of a segment (default: what the model was trained with, else 4096)."""
     summary_budget: int | None = None
+    """Most tokens of a summary (default: what the model was trained with, else 512)."""
     temperature: float | None = None
+    """Sampling temperature, 0 for greedy (default: what the model's card recommends, else 0.7)."""
     top_p: float | None = None
+    """Nucleus of the sampling, above 0 and at most 1 (default: the model's own)."""
     seed: int | None = None
+    """Seed of the sampling, for models that take one; epoch k is sampled with seed + k."""
     on_exhausted: OnExhausted | None = None
+    """Out of epochs: force an answer from the last summary (default), or return what there is."""
     on_rejected: OnRejected | None = None
+    """A rejected answer goes back as a note with the summary (default), or the question is begun again."""
     keep_trace: bool | None = None
+    """Return one record per epoch under ``trace`` (default: no)."""
     call_options: Mapping[str, Any] | None = None
+    """Further options of the model calls that reason (not of those that only summarize), ``tools`` for example."""
     num_paths: int | None = None
+    """Trajectories side by side, for graphs that were made for several."""
 
 
 def _at_least(name: str, value: float | None, lowest: float) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing_extensions import TypedDict  # pydantic makes no JSON schema of typing's before Python 3.12
 
 __all__ = ["Usage", "add_usage", "no_usage"]
 

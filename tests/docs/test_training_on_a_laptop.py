@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from snippets import clone
 
 pytestmark = pytest.mark.integration
 
@@ -29,20 +28,6 @@ def _blocks() -> tuple[str, str]:
     return tuple("".join(body for kind, body in found if (kind == "bash") == wanted) for wanted in (True, False))
 
 
-def _clone(folder: Path) -> dict[str, str]:
-    """A folder like a clone, with the commands of its environment; returns the environment."""
-    for name in ("inftythink_graph", "sft"):
-        (folder / name).symlink_to(ROOT / name)
-    (folder / "bin").mkdir()
-    for name, module in (("python", ""), ("inftythink", "-m inftythink_graph.cli ")):
-        script = folder / "bin" / name
-        script.write_text(f'#!/bin/sh\nexec "{sys.executable}" {module}"$@"\n')
-        script.chmod(0o755)
-    path = os.pathsep.join([str(folder / "bin"), os.environ["PATH"]])
-    modules = os.pathsep.join([str(ROOT), *(each for each in sys.path if each)])
-    return {**os.environ, "PATH": path, "PYTHONPATH": modules, "COLUMNS": "120"}
-
-
 def _words(text: str) -> set[str]:
     """The lines of an output, without differences in white space and frames."""
     return {" ".join(re.sub(r"[│╭╮╰╯─]+", " ", line).split()) for line in text.splitlines()}
@@ -56,7 +41,7 @@ def test_the_commands_of_the_documentation_run_and_give_what_it_says(tmp_path: P
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
         cwd=tmp_path,
-        env=_clone(tmp_path),
+        env=clone(tmp_path),
         capture_output=True,
         text=True,
         timeout=1200,
