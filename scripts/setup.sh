@@ -18,7 +18,7 @@ fail() { echo "setup: $*" >&2; exit 1; }
 group=${1:-}
 case $group in
     demo) extras=embedded,evaluation ;;
-    dev) extras=embedded,evaluation,data,preview,train,dev ;;
+    dev) extras=embedded,evaluation,data,preview,train,examples,studio,docs,dev ;;
     *) fail "usage: scripts/setup.sh demo|dev" ;;
 esac
 
