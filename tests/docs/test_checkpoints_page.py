@@ -54,7 +54,7 @@ def test_the_programs_run(
     _killed(program)
     assert _stored(tmp_path / "runs.sqlite") >= STORED
     rerun = subprocess.run([sys.executable, program.name], stdout=subprocess.PIPE, text=True, check=True)
-    assert re.fullmatch(r"1500 after \d+ epochs\n", rerun.stdout)
+    assert re.fullmatch(r"800 after \d+ epochs\n", rerun.stdout)
 
     session: dict[str, object] = {"__name__": "__page__"}
     with running_postgres() as server:
@@ -64,12 +64,12 @@ def test_the_programs_run(
     said = capsys.readouterr().out.splitlines()
     assert said[0] == rerun.stdout.strip()  # the killed run was as long as one in one go
     assert said[1] == "300"
-    for line, answer in zip(said[2:4], ("300", "1500"), strict=True):
+    for line, answer in zip(said[2:4], ("300", "800"), strict=True):
         first, epochs, records, requests = line.split()
         assert (first, epochs) == (answer, records)
         assert int(requests) >= int(epochs)
     assert said[4] == "['human', 'ai', 'human', 'ai']"
-    assert re.fullmatch(r"1500 -> 1675 in epoch \d+", said[6])
-    assert said[7:9] == ["exhausted", "1500"]
+    assert re.fullmatch(r"800 -> (?!800 )\d+ in epoch \d+", said[6])  # 975, unless the model errs
+    assert said[7:9] == ["exhausted", "800"]
     assert "'answer': '300'" in said[9]
     assert said[10:] == ["300 answered", "301"]

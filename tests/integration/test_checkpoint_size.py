@@ -37,7 +37,7 @@ def test_storage_grows_linearly(script: ModuleType, kind: str, kept: str, addres
     per_epoch = (rows[16].bytes - rows[8].bytes) / 8, (rows[32].bytes - rows[16].bytes) / 16
     assert per_epoch[1] == pytest.approx(per_epoch[0], rel=0.05)
     # Three steps an epoch, each a checkpoint and its writes; a trace adds its record as it comes, and again at the end.
-    most = {"no trace": 9, "trace": 14, "trace, exit": 4}[kept]
+    most = {"no trace": 12, "trace": 16, "trace, exit": 4}[kept]
     assert CONTENT < per_epoch[1] < most * CONTENT
     assert rows[32].checkpoints == (1 if kept == "trace, exit" else 3 * 32 + 1)
 

@@ -13,7 +13,7 @@ from inftythink_graph import EmbeddedChatModel, create_inftythink_graph
 
 QUESTION: Any = {"question": PROBLEM.question}
 EPOCH = 3
-MORE = 7  # additions that the edited sum holds beyond what was added
+MORE = (3, 5, 7)  # additions that the edited sums hold beyond what was added
 
 
 @pytest.fixture(scope="module")
@@ -21,14 +21,20 @@ def model() -> EmbeddedChatModel:
     return EmbeddedChatModel()
 
 
-def _edited(summary: str) -> tuple[str, str]:
-    """The summary with a larger sum and as much left to do, and the answer that follows from it.
+def _edits(summary: str) -> list[tuple[str, str]]:
+    """Summaries with a larger sum and as much left to do, and the answers that follow from them.
 
-    That is where a longer problem of the same addend stands; the generator, not this test, knows how it is written.
+    That is where longer problems of the same addend stand; the generator, not this test, knows how it is written.
     """
     addend, times = PROBLEM.params
-    longer = problem("product", (addend, times + MORE))
-    return longer.states[PROBLEM.states.index(summary) + MORE], longer.answer
+    longer = [(more, problem("product", (addend, times + more))) for more in MORE]
+    return [(other.states[PROBLEM.states.index(summary) + more], other.answer) for more, other in longer]
+
+
+def _follow(answers: list[str | None], edits: list[tuple[str, str]]) -> bool:
+    """Whether answers are those that follow from the edits; the model may err once."""
+    assert PROBLEM.answer not in answers
+    return sum(answer == expected for answer, (_, expected) in zip(answers, edits, strict=True)) >= len(edits) - 1
 
 
 def _after_epoch(history: Any) -> Any:
@@ -43,14 +49,16 @@ def test_the_answer_follows_from_the_edited_summary(
         graph = create_inftythink_graph(model, checkpointer=saver, keep_trace=True)
         first = graph.invoke(QUESTION, CONFIG)
         state = _after_epoch(graph.get_state_history(CONFIG))
-        edited, expected = _edited(state.values["summary"])
-        branch = graph.update_state(state.config, {"summary": edited}, as_node="summarize")
-        second = graph.invoke(None, branch)
-    assert (first["answer"], second["answer"]) == (PROBLEM.answer, expected)
-    assert first["answer"] != second["answer"]
-    assert [record["epoch"] for record in second["trace"]] == list(range(1, second["epochs"] + 1))
-    assert second["trace"][:EPOCH] == first["trace"][:EPOCH]
-    assert second["usage"]["requests"] == sum(len(record["contexts"]) for record in second["trace"])
+        edits, results = _edits(state.values["summary"]), []
+        for edited, _ in edits:
+            branch = graph.update_state(state.config, {"summary": edited}, as_node="summarize")
+            results.append(graph.invoke(None, branch))
+    assert first["answer"] == PROBLEM.answer
+    assert _follow([result["answer"] for result in results], edits)
+    for result in results:
+        assert [record["epoch"] for record in result["trace"]] == list(range(1, result["epochs"] + 1))
+        assert result["trace"][:EPOCH] == first["trace"][:EPOCH]
+        assert result["usage"]["requests"] == sum(len(record["contexts"]) for record in result["trace"])
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
@@ -62,6 +70,9 @@ async def test_the_answer_follows_in_asynchronous_runs(
         await graph.ainvoke(QUESTION, CONFIG, interrupt_after=["summarize"])
         for _ in range(EPOCH - 1):
             await graph.ainvoke(None, CONFIG, interrupt_after=["summarize"])
-        edited, expected = _edited((await graph.aget_state(CONFIG)).values["summary"])
-        await graph.aupdate_state(CONFIG, {"summary": edited}, as_node="summarize")
-        assert (await graph.ainvoke(None, CONFIG))["answer"] == expected
+        state = await graph.aget_state(CONFIG)
+        edits, answers = _edits(state.values["summary"]), []
+        for edited, _ in edits:
+            branch = await graph.aupdate_state(state.config, {"summary": edited}, as_node="summarize")
+            answers.append((await graph.ainvoke(None, branch))["answer"])
+    assert _follow(answers, edits)
