@@ -232,7 +232,7 @@ def table(rows: Sequence[Row]) -> str:
 def plot(rows: Sequence[Row], path: Path) -> None:
     """Accuracy and tokens against the number of paths, a row of panels for each setting."""
     from matplotlib.figure import Figure
-    from matplotlib.ticker import PercentFormatter, ScalarFormatter
+    from matplotlib.ticker import PercentFormatter, ScalarFormatter, StrMethodFormatter
 
     settings = list(dict.fromkeys(row.setting for row in rows))
     figure = Figure(figsize=(10, 3.6 * len(settings)), layout="constrained")
@@ -251,6 +251,8 @@ def plot(rows: Sequence[Row], path: Path) -> None:
         left.set(title=f"{setting}: correct", ylim=(0, 1.03))
         left.yaxis.set_major_formatter(PercentFormatter(1))
         right.set(title="tokens generated for a problem", yscale="log")
+        right.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        right.yaxis.set_minor_formatter(StrMethodFormatter("{x:,.0f}"))
         for axes, note in ((left, "dotted: any path right"), (right, "dashed: without stopping")):
             axes.set_xscale("log", base=2)
             axes.set_xticks(sorted({row.paths for row in rows}))
