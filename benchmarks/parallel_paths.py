@@ -34,7 +34,6 @@ from inftythink_graph.voting import Vote, grouped, is_decided
 __all__ = ["Row", "Setting", "main"]
 
 SEEDS_APART = 1000  # between two problems; more than the epochs of a path
-MAX_EPOCHS = 150
 
 
 @dataclass(frozen=True)
@@ -122,9 +121,11 @@ def share_saved(spent: Sequence[float], whole: Sequence[float]) -> tuple[float, 
 class Runs:
     """The problems of one family in one setting, and their runs."""
 
-    def __init__(self, model: EmbeddedChatModel, setting: Setting, problems: Sequence[Problem], most: int) -> None:
+    def __init__(
+        self, model: EmbeddedChatModel, setting: Setting, problems: Sequence[Problem], most: int, epochs: int
+    ) -> None:
         self.problems, self.most = problems, most
-        options: dict[str, Any] = {"max_epochs": MAX_EPOCHS, "temperature": setting.temperature}
+        options: dict[str, Any] = {"max_epochs": epochs, "temperature": setting.temperature}
         self.single = create_inftythink_graph(model, **options)
         self.parallel = create_inftythink_graph(model, num_paths=max(most, 2), **options)
         self.wholes: dict[tuple[int, int], Whole] = {}
@@ -231,7 +232,7 @@ def table(rows: Sequence[Row]) -> str:
 def plot(rows: Sequence[Row], path: Path) -> None:
     """Accuracy and tokens against the number of paths, a row of panels for each setting."""
     from matplotlib.figure import Figure
-    from matplotlib.ticker import PercentFormatter, ScalarFormatter
+    from matplotlib.ticker import PercentFormatter, ScalarFormatter, StrMethodFormatter
 
     settings = list(dict.fromkeys(row.setting for row in rows))
     figure = Figure(figsize=(10, 3.6 * len(settings)), layout="constrained")
@@ -250,6 +251,8 @@ def plot(rows: Sequence[Row], path: Path) -> None:
         left.set(title=f"{setting}: correct", ylim=(0, 1.03))
         left.yaxis.set_major_formatter(PercentFormatter(1))
         right.set(title="tokens generated for a problem", yscale="log")
+        right.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        right.yaxis.set_minor_formatter(StrMethodFormatter("{x:,.0f}"))
         for axes, note in ((left, "dotted: any path right"), (right, "dashed: without stopping")):
             axes.set_xscale("log", base=2)
             axes.set_xticks(sorted({row.paths for row in rows}))
@@ -270,8 +273,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--setting",
         type=Setting.parse,
         action="append",
-        help="temperature:min_steps:max_steps (default: 0.7:16:64 and, harder, 1.8:16:64)",
+        help="temperature:min_steps:max_steps (default: 0.7:16:64 and, harder, 1.4:16:64)",
     )
+    parser.add_argument("--max-epochs", type=int, default=40, help="most epochs of a path (default: %(default)s)")
     parser.add_argument("--families", nargs="+", choices=list(FAMILIES), default=list(FAMILIES))
     parser.add_argument("--seed", type=int, default=1, help="seed of the problems")
     parser.add_argument("--max-batch", type=int, default=128, help="most requests that the model takes at once")
@@ -281,11 +285,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     model = EmbeddedChatModel(model_path=str(args.model), max_batch=args.max_batch)
     rows: list[Row] = []
-    for setting in args.setting or [Setting(0.7, 16, 64), Setting(1.8, 16, 64)]:
+    for setting in args.setting or [Setting(0.7, 16, 64), Setting(1.4, 16, 64)]:
         for family in args.families:
             bounds = {"min_steps": setting.min_steps, "max_steps": setting.max_steps}
             problems = list(generate(family, args.count, seed=args.seed, split="test", **bounds))
-            runs = Runs(model, setting, problems, max(args.paths))
+            runs = Runs(model, setting, problems, max(args.paths), args.max_epochs)
             rows += asyncio.run(measure(runs, setting, family, args.paths))
             print(table(rows[-len(args.paths) :]), flush=True)
     print(table(rows))
