@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, NotRequired, TypedDict
+from typing import Annotated, NotRequired
 
 from langchain_core.messages import AIMessage, AnyMessage
 from langgraph.channels import Topic
 from langgraph.graph.message import add_messages
+from typing_extensions import TypedDict  # pydantic makes no JSON schema of typing's before Python 3.12
 
 from inftythink_graph.protocol import Content
 from inftythink_graph.state import EpochRecord, InftyThinkInput, InftyThinkOutput, InftyThinkState, Settings
