@@ -60,7 +60,7 @@ class EpochRecord(TypedDict):
         epoch: 1-based number.
         kind: what the completion was (see :class:`~inftythink_graph.protocol.Parsed`).
         segment: the reasoning of this epoch.
-        summary: the summary that the next epoch starts from; "" in the last.
+        summary: the summary that the next epoch starts from; "" in the last, and where the run starts over after it.
         conclusion: the closing text, "" where there is none.
         answer: the answer extracted from it.
         verdict: why the answer was rejected; "" otherwise.
