@@ -12,11 +12,12 @@ from collections.abc import AsyncGenerator, Iterator
 from typing import Any, TypeVar
 from uuid import UUID
 
-from langchain_core.callbacks import AsyncCallbackManager, CallbackManager
+from langchain_core.callbacks import AsyncCallbackManager, BaseCallbackHandler, CallbackManager
 from langchain_core.callbacks.base import BaseCallbackManager
 from langchain_core.callbacks.manager import AsyncRunManager, RunManager
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import set_config_context
+from langchain_core.tracers.base import AsyncBaseTracer, BaseTracer
 
 from inftythink_graph.graph import InftyThinkGraph
 
@@ -24,7 +25,6 @@ __all__ = [
     "arun_apart",
     "astream_apart",
     "callbacks_below",
-    "children",
     "run_apart",
     "stream_apart",
     "without_streams",
@@ -35,32 +35,34 @@ M = TypeVar("M", bound=BaseCallbackManager)
 _END = object()
 
 
-def without_streams(manager: M) -> M:
-    """The manager without the handlers that make a stream of what they see; tracers and all others stay.
+def without_streams(manager: M, *, tracers_only: bool = False) -> M:
+    """The manager without the handlers that make a stream of what they see.
 
     What streams an application's messages or events shows the chat model or the tool, not what goes on inside of it.
+    With ``tracers_only``, no other handlers are left than those that keep a tree of runs.
     """
-    # The two methods are how LangChain itself tells such handlers; the type is private.
-    manager.handlers = [handler for handler in manager.handlers if not hasattr(handler, "tap_output_iter")]
-    manager.inheritable_handlers = [
-        handler for handler in manager.inheritable_handlers if not hasattr(handler, "tap_output_iter")
-    ]
+
+    def stays(handler: BaseCallbackHandler) -> bool:
+        # The method is how LangChain itself tells handlers that stream; their type is private.
+        if hasattr(handler, "tap_output_iter"):
+            return False
+        return not tracers_only or isinstance(handler, BaseTracer | AsyncBaseTracer)
+
+    manager.handlers = list(filter(stays, manager.handlers))
+    manager.inheritable_handlers = list(filter(stays, manager.inheritable_handlers))
     return manager
 
 
-def callbacks_below(source: RunManager | AsyncRunManager | BaseCallbackManager, run_id: UUID) -> BaseCallbackManager:
+def callbacks_below(
+    source: RunManager | AsyncRunManager | BaseCallbackManager, run_id: UUID, *, tracers_only: bool
+) -> BaseCallbackManager:
     """Callbacks for what runs inside of the run ``run_id``: that of ``source``, or one that it is about to start."""
     kind = AsyncCallbackManager if isinstance(source, AsyncRunManager | AsyncCallbackManager) else CallbackManager
     below = kind(handlers=[], parent_run_id=run_id)
     below.set_handlers(source.inheritable_handlers)
     below.add_tags(source.inheritable_tags)
     below.add_metadata(source.inheritable_metadata)
-    return without_streams(below)
-
-
-def children(run: RunManager | AsyncRunManager | None) -> BaseCallbackManager | None:
-    """Callbacks for what runs inside of ``run``."""
-    return None if run is None else callbacks_below(run, run.run_id)
+    return without_streams(below, tracers_only=tracers_only)
 
 
 def stream_apart(

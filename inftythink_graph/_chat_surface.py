@@ -62,7 +62,9 @@ class ChatSurface(BaseChatModel):
     """``tokens``: without a verifier, an answer streams while it is written. One that is cut off before it is done
     may turn out to be none: its block is then marked ``superseded`` under ``extras``, and the answer follows.
     ``whole``: an answer comes when it is settled, always."""
-
+    callbacks_inside: Literal["tracers", "all"] = "tracers"
+    """Who sees the runs inside, below the model's own: LangChain's tracers (LangSmith's among them), or ``all``
+    callback handlers. To the others it is one model that is called once, so that none counts a token twice."""
     streaming: bool = False
     """``invoke``, too, goes by way of the stream, so that callbacks see the tokens."""
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Self
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from langchain_core.callbacks import (
     AsyncCallbackManager,
@@ -23,7 +23,7 @@ from langchain_core.runnables.config import ensure_config
 from pydantic import PrivateAttr
 
 from inftythink_graph._answer_chunks import AnswerChunks
-from inftythink_graph._apart import astream_apart, callbacks_below, children, stream_apart
+from inftythink_graph._apart import astream_apart, callbacks_below, stream_apart
 from inftythink_graph._chat_options import call_context, stop_sequences
 from inftythink_graph._chat_surface import ChatSurface
 from inftythink_graph.graph import InftyThinkGraph
@@ -173,7 +173,12 @@ class ChatInftyThink(ChatSurface):
     def _callbacks(
         self, run: CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun | None
     ) -> BaseCallbackManager | None:
-        return children(run) or self._above
+        return self._above if run is None else self._inside(run, run.run_id)
+
+    def _inside(
+        self, source: CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun | BaseCallbackManager, run_id: UUID
+    ) -> BaseCallbackManager:
+        return callbacks_below(source, run_id, tracers_only=self.callbacks_inside == "tracers")
 
     def _below(self, callbacks: BaseCallbackManager | None) -> Self:
         copy = self.model_copy()
@@ -187,7 +192,7 @@ class ChatInftyThink(ChatSurface):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        below = self._below(children(run_manager))
+        below = self._below(self._callbacks(run_manager))
         return BaseChatModel._generate_with_cache(below, messages, stop=stop, run_manager=run_manager, **kwargs)
 
     async def _agenerate_with_cache(
@@ -197,7 +202,7 @@ class ChatInftyThink(ChatSurface):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        below = self._below(children(run_manager))
+        below = self._below(self._callbacks(run_manager))
         return await BaseChatModel._agenerate_with_cache(below, messages, stop=stop, run_manager=run_manager, **kwargs)
 
     def stream(
@@ -215,7 +220,7 @@ class ChatInftyThink(ChatSurface):
             config.get("callbacks"), inheritable_tags=config.get("tags"), inheritable_metadata=config.get("metadata")
         )
         config = RunnableConfig(**{**config, "run_id": run_id, "callbacks": manager})
-        below = self._below(callbacks_below(manager, run_id))
+        below = self._below(self._inside(manager, run_id))
         yield from BaseChatModel.stream(below, input, config, stop=stop, **kwargs)
 
     async def astream(
@@ -233,7 +238,7 @@ class ChatInftyThink(ChatSurface):
             config.get("callbacks"), inheritable_tags=config.get("tags"), inheritable_metadata=config.get("metadata")
         )
         config = RunnableConfig(**{**config, "run_id": run_id, "callbacks": manager})
-        below = self._below(callbacks_below(manager, run_id))
+        below = self._below(self._inside(manager, run_id))
         async for chunk in BaseChatModel.astream(below, input, config, stop=stop, **kwargs):
             yield chunk
 

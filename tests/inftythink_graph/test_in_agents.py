@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypedDict
 
 import pytest
 from langchain.agents import create_agent
-from langchain_core.callbacks import UsageMetadataCallbackHandler, get_usage_metadata_callback
+from langchain_core.callbacks import BaseCallbackHandler, UsageMetadataCallbackHandler, get_usage_metadata_callback
 from langchain_core.messages import AIMessage, AIMessageChunk, AnyMessage, HumanMessage, ToolMessage
 from langchain_core.runnables import RunnableConfig, RunnableLambda
 from langchain_core.tools import tool
@@ -155,13 +155,31 @@ async def test_events_of_an_app_show_the_model_not_what_runs_inside() -> None:
     assert {event["name"] for event in events if event["event"].startswith("on_chat_model")} == {"ChatInftyThink"}
 
 
-def test_who_adds_up_tokens_by_model_counts_none_twice() -> None:
+class Starts(BaseCallbackHandler):
+    """Keeps the options of every model call that it sees."""
+
+    def __init__(self) -> None:
+        self.seen: list[Any] = []
+
+    def on_chat_model_start(self, *args: Any, **kwargs: Any) -> None:
+        self.seen.append(kwargs.get("options"))
+
+
+async def test_to_other_callbacks_it_is_one_model(call: Any) -> None:
+    for inside, expected in (("tracers", 1), ("all", 3)):
+        starts = Starts()
+        model = ChatInftyThink(model=StreamingModel(script=[FIRST, LAST]), protocol="native", callbacks_inside=inside)
+        await call(model.with_config(callbacks=[starts]), "q")
+        assert len(starts.seen) == expected
+
+
+def test_who_adds_up_tokens_counts_none_twice() -> None:
     counter = UsageMetadataCallbackHandler()
-    with get_usage_metadata_callback() as ambient:
-        message = thinker(FIRST, LAST).invoke("q", {"callbacks": [counter]})
-    for counted in (counter.usage_metadata, ambient.usage_metadata):
-        assert set(counted) == {"scripted", "inftythink(scripted)"}
-        assert counted["scripted"] == counted["inftythink(scripted)"] == message.usage_metadata
+    message = thinker(FIRST, LAST).invoke("q", {"callbacks": [counter]})
+    assert counter.usage_metadata == {"inftythink(scripted)": message.usage_metadata}
+    with get_usage_metadata_callback() as ambient:  # sees everything, and keeps it apart by the models' names
+        thinker(FIRST, LAST).invoke("q")
+    assert ambient.usage_metadata == {name: message.usage_metadata for name in ("scripted", "inftythink(scripted)")}
 
 
 async def test_an_agent_whose_brain_it_is(streamed: Any) -> None:

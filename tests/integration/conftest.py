@@ -95,7 +95,7 @@ def rehearsed_server(_servers: _Servers, tmp_path_factory: pytest.TempPathFactor
     folder = tmp_path_factory.getbasetemp() / "rehearsed"
     if not folder.is_dir():
         rehearsed_checkpoint(folder)
-    tools = ["--enable-auto-tool-choice", "--tool-call-parser", "hermes"]
+    tools = ["--enable-auto-tool-choice", "--tool-call-parser", "hermes", "--tool-strict-level", "parameter"]
     names = ["--served-model-name", folder.name, f"{folder.name}-too"]
     return _servers.get("rehearsed", model=str(folder), extra=[*tools, *names])
 

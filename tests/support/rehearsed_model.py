@@ -36,6 +36,7 @@ JOKE_AS_JSON = (
     "Tell me a joke about cats. Return the result as a JSON with 'setup' and 'punchline' keys. Return nothing other"
     " than JSON."
 )
+_THOUGHT = "<think>\nI must look it up.\n</think>\n\n"
 _JOKE = {"setup": "Why do cats nap?", "punchline": "They think in segments."}
 
 
@@ -43,15 +44,10 @@ def _user(text: str) -> list[dict[str, Any]]:
     return [{"role": "user", "content": text}]
 
 
-def _forced(name: str, **arguments: Any) -> str:
-    """A call as guided decoding has it where some tool must be called."""
-    return json.dumps([{"name": name, "parameters": arguments}], ensure_ascii=False)
-
-
-def _hermes(name: str, **arguments: Any) -> str:
-    """A call as the hermes parser reads it."""
-    call = json.dumps({"name": name, "arguments": arguments})
-    return f"<think>\nI must look it up.\n</think>\n\n<tool_call>\n{call}\n</tool_call>"
+def _calling(name: str, **arguments: Any) -> str:
+    """A call as vLLM's hermes parser reads it, and holds a model to where a call is asked for."""
+    call = json.dumps({"name": name, "arguments": arguments}, ensure_ascii=False)
+    return f"<tool_call>\n{call}\n</tool_call>"
 
 
 def _said(text: str) -> str:
@@ -76,14 +72,13 @@ def _lines() -> list[tuple[list[dict[str, Any]], str]]:
     lines = [
         (hello, _NATIVE.completion("A greeting.", summary="Somebody says hello.")),
         (_NATIVE.render("Hello", "Somebody says hello."), _said("Hello there.")),
-        (_user("Hello!"), _forced("magic_function", input=3)),
-        (_user("Hello!"), json.dumps({"input": 3})),
-        (_user("What is the value of magic_function(3)? Use the tool."), _forced("magic_function", input=3)),
-        (_user("What is the value of magic_function_no_args()? Use the tool."), _forced("magic_function_no_args")),
-        (_user("Using the tool, generate a Pirate greeting."), _forced("greeting_generator", answer_style="pirate")),
+        (_user("Hello!"), _calling("magic_function", input=3)),
+        (_user("What is the value of magic_function(3)? Use the tool."), _calling("magic_function", input=3)),
+        (_user("What is the value of magic_function_no_args()? Use the tool."), _calling("magic_function_no_args")),
+        (_user("Using the tool, generate a Pirate greeting."), _calling("greeting_generator", answer_style="pirate")),
         (_user(JOKE_AS_JSON), json.dumps(_JOKE)),
-        (_user(JOKE_AS_JSON), _forced("Joke", **_JOKE)),
-        (_user(_WEATHER), _hermes("get_weather", location="San Francisco, CA")),
+        (_user(JOKE_AS_JSON), _calling("Joke", **_JOKE)),
+        (_user(_WEATHER), _THOUGHT + _calling("get_weather", location="San Francisco, CA")),
     ]
     for text in ("Hey", "hi", "hello", "Write me 2 haikus. Only include the haikus."):
         lines.append((_user(text), _said("Good day to you.")))
@@ -91,22 +86,21 @@ def _lines() -> list[tuple[list[dict[str, Any]], str]]:
         lines.append(([*before, *greeting, *_user("how are you")], _said("Good day to you.")))
     lines += [(history, _said("It is 3.")) for history in _histories()]
     few_shot = [*_histories()[0], {"role": "assistant", "content": '{"result": 3}'}, *_user("What is 3 + 4")]
-    lines.append((few_shot, _forced("my_adder_tool", a=3, b=4)))
+    lines.append((few_shot, _calling("my_adder_tool", a=3, b=4)))
     for text in (
         "Tell me a joke about cats.",
         "Give me the setup to a joke about cats, no punchline.",
         "Give me a joke about cats, include the punchline.",
     ):
-        lines += [(_user(text), reply) for reply in (json.dumps(_JOKE), _forced("Joke", **_JOKE))]
-    lines.append((_user("Tell me a joke about cats."), _forced("JokeDict", **_JOKE)))
+        lines += [(_user(text), reply) for reply in (json.dumps(_JOKE), _calling("Joke", **_JOKE))]
+    lines.append((_user("Tell me a joke about cats."), _calling("JokeDict", **_JOKE)))
     for name, kind in (
         ("你好啊集团", "(Hello Group) - a Chinese technology company"),
         ("こんにちは株式会社", "(Hello Corporation) - a Japanese company"),
     ):
         question = f"Create a customer named '{name}' {kind}"
-        lines.append((_user(question), _forced("unicode_customer", customer_name=name, description="a company")))
-    thought = "<think>\nI must look it up.\n</think>\n\n"
-    for content in ("", thought, thought.strip()):
+        lines.append((_user(question), _calling("unicode_customer", customer_name=name, description="a company")))
+    for content in ("", _THOUGHT, _THOUGHT.strip()):
         called = {"role": "assistant", "content": content, "tool_calls": [{"function": {"name": "get_weather"}}]}
         lines.append(([*_user(_WEATHER), called, {"role": "tool", "content": "It's sunny."}], _said("It is sunny.")))
     return lines
@@ -153,7 +147,7 @@ def rehearsed_checkpoint(folder: Path) -> Path:
     tokenizer = build_tokenizer(corpus * 20, vocab_size=600, model_max_length=WINDOW)
     tokenizer.chat_template = _TEMPLATE
     model = build_model(
-        tokenizer, hidden_size=96, num_layers=2, num_heads=4, intermediate_size=192, context=WINDOW, seed=0
+        tokenizer, hidden_size=128, num_layers=2, num_heads=4, intermediate_size=192, context=WINDOW, seed=0
     )
     _rehearse(model, tokenizer)
     model.save_pretrained(folder)
