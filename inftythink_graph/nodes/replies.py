@@ -32,7 +32,7 @@ class Reply:
     finish_reason: str
     usage: Usage
     tool_calls: list[dict[str, Any]] = field(default_factory=list)
-    shown: frozenset[Part] = frozenset()
+    shown: tuple[Part, ...] = ()
 
 
 def _texts(content: str | Sequence[str | dict[str, Any]], kinds: tuple[str, ...]) -> str:

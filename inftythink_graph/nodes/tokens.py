@@ -61,7 +61,7 @@ class TokenTap(BaseCallbackHandler):
     def settled(self, reply: Reply) -> Reply:
         """The call is over: pass on what was held back. Returns the reply with the parts that were passed on."""
         self._pass_on(self._parts.close(cut=reply.finish_reason in CUT_REASONS))
-        return replace(reply, shown=frozenset(self.shown))
+        return replace(reply, shown=tuple(sorted(self.shown)))
 
     def _pass_on(self, pieces: list[tuple[Part, str]]) -> None:
         for part, text in pieces:

@@ -13,7 +13,7 @@ from inftythink_graph.answers import extract_answer
 pytestmark = pytest.mark.integration
 
 PAGE = Path(__file__).parents[2] / "docs" / "agents.md"
-SNIPPET = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SNIPPET = re.compile(r"^<!-- executed by \S+ -->\n```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def test_the_snippets_run(capsys: pytest.CaptureFixture[str]) -> None:

@@ -174,8 +174,8 @@ async def test_tokens_of_a_judge_stay_out_of_the_messages_stream() -> None:
 
     verifier = model_verifier(model("Judging.\n\nVERDICT: ACCEPT"))
     graph = create_inftythink_graph(model(end("7")), protocol="native", verifier=verifier)
-    seen = "".join(chunk.content for chunk, _ in graph.stream({"question": "q"}, stream_mode="messages"))
-    also = "".join([chunk.content async for chunk, _ in graph.astream({"question": "q"}, stream_mode="messages")])
+    seen = "".join(str(chunk.content) for chunk, _ in graph.stream({"question": "q"}, stream_mode="messages"))
+    also = "".join([str(chunk.content) async for chunk, _ in graph.astream({"question": "q"}, stream_mode="messages")])
     for text in (seen, also):
         assert "boxed{7}" in text
         assert "VERDICT" not in text
