@@ -81,6 +81,11 @@ def name_of(model: BaseChatModel) -> str:
     return next((each for each in known if isinstance(each, str) and each), "")
 
 
+def _kept(reply: Reply) -> dict[str, Any]:
+    """What a journal keeps of a reply: what a summary is made of. Summarizers have no tools, and nobody reads along."""
+    return {name: value for name, value in asdict(reply).items() if name not in ("tool_calls", "shown")}
+
+
 def _reply(kept: dict[str, Any]) -> Reply:
     return Reply(**kept)
 
@@ -145,7 +150,7 @@ class PatientCaller(Caller):
                 return perform()
             if self._cache is None:
                 return Answer(perform(), False)
-            kept, reused = self._cache.call(self._key(effect), lambda: asdict(perform()))
+            kept, reused = self._cache.call(self._key(effect), lambda: _kept(perform()))
             return Answer(_reply(kept), reused)
         except (RetryError, ContextOverflowError, ServerUnavailableError) as error:
             return self._outcome(effect, error)
@@ -155,7 +160,7 @@ class PatientCaller(Caller):
             return await AsyncRetrying(**self._policy)(Caller._aperform, self, effect, config)
 
         async def ask() -> dict[str, Any]:
-            return asdict(await perform())
+            return _kept(await perform())
 
         try:
             if not isinstance(effect, Request):
