@@ -127,10 +127,16 @@ def _epoch_text(epoch: Epoch) -> str:
     return escape("\n\n".join(part for part in parts if part)) or "…"
 
 
+def _gist(epoch: Epoch, most: int = 80) -> str:
+    """An epoch in one line."""
+    text = " ".join((epoch.summary or epoch.conclusion).split())
+    return "→ " + (text if len(text) <= most else text[: most - 1] + "…") if text else ""
+
+
 def thoughts(run: Run, key: str) -> list[dict[str, Any]]:
     """The thinking as messages of ``gradio.Chatbot``: one thought, and in it one for each epoch, the current one open.
 
-    Titles hold numbers only; what the model wrote is content, escaped.
+    Titles hold numbers only. What the model wrote is content, escaped, or a log, which the chat shows as it is.
 
     Args:
         run: what to show.
@@ -148,10 +154,9 @@ def thoughts(run: Run, key: str) -> list[dict[str, Any]]:
     messages = [{"role": "assistant", "content": "", "metadata": head}]
     for epoch in run.epochs:
         current = not over and epoch is run.epochs[-1]
-        size = f"{epoch.usage['peak_context']:,} tokens" if epoch.usage else ""
         metadata = {
             "title": f"Epoch {epoch.number}",
-            "log": size,
+            "log": "" if current else _gist(epoch),
             "id": f"{key}.{epoch.number}",
             "parent_id": key,
             "status": "pending" if current else "done",
@@ -205,8 +210,8 @@ def meter_html(run: Run) -> str:
         f'<div class="it-cell"><div class="it-name">{name}</div><b>{value}</b> <span>{note}</span></div>'
         for name, value, note in cells
     )
-    label = "context of each epoch, against the window" if run.window else "context of each epoch"
+    top = "window" if run.window else "largest"
     return (
         f'<div class="it-meter" data-epochs="{len(run.epochs)}">{shown}'
-        f'<div class="it-bars" title="{label}">{_bars(run)}</div></div>'
+        f'<div class="it-bars" data-top="{top}" title="context of each epoch">{_bars(run)}</div></div>'
     )
