@@ -56,6 +56,7 @@ def execute(path: Path, folder: Path, *, timeout: int = 1200) -> NotebookNode:
         notebook,
         km=AsyncKernelManager(kernel_spec_manager=_ThisPython(), transport="ipc"),  # nothing to connect to from outside
         timeout=timeout,
+        startup_timeout=600,  # on a busy machine a kernel may take minutes to start
         resources={"metadata": {"path": str(folder)}},
     )
     client.execute(env=environment)

@@ -13,7 +13,8 @@ import logging
 import os
 import sys
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,7 @@ class Chat:
         self.follow_up = follow_up
         self._running: dict[str, asyncio.Task[None]] = {}
 
-    async def pictures(self, session: str, said: list[dict[str, str]]) -> AsyncIterator[Run]:
+    async def pictures(self, session: str, said: list[dict[str, str]]) -> AsyncGenerator[Run]:
         """Run the graph on a conversation; gives the run again and again as it goes on, the last time when it is over.
 
         Ends the run when the reader goes away.
@@ -138,7 +139,7 @@ def build_page(chat: Chat, about: str, *, sessions: int) -> gr.Blocks:
             stop = gr.Button("Stop", variant="stop", scale=1, min_width=90, elem_id="stop", visible=False)
         state = gr.State({"shown": [], "said": []})
 
-        async def answer(question: str, so_far: dict[str, Any], request: gr.Request) -> AsyncIterator[dict[Any, Any]]:
+        async def answer(question: str, so_far: dict[str, Any], request: gr.Request) -> AsyncGenerator[dict[Any, Any]]:
             if not question.strip():
                 yield {box: ""}
                 return
@@ -146,8 +147,9 @@ def build_page(chat: Chat, about: str, *, sessions: int) -> gr.Blocks:
             said = [*so_far["said"], {"role": "user", "content": question}]
             yield {talk: shown, box: gr.update(value="", interactive=False), **_buttons(send, stop, running=True)}
             key, run = uuid.uuid4().hex, Run()
-            async for run in chat.pictures(request.session_hash or "", said):
-                yield {talk: [*shown, *thoughts(run, key)], meter: meter_html(run)}
+            async with aclosing(chat.pictures(request.session_hash or "", said)) as pictures:
+                async for run in pictures:
+                    yield {talk: [*shown, *thoughts(run, key)], meter: meter_html(run)}
             shown += [*thoughts(run, key), {"role": "assistant", "content": gr.HTML(answer_html(run))}]
             said = [*said, {"role": "assistant", "content": run.conclusion}] if run.conclusion else so_far["said"]
             ended = {talk: shown, state: {"shown": shown, "said": said}, box: gr.update(interactive=True)}

@@ -22,6 +22,8 @@ _WORDS = {
     "failed": "failed",
 }
 
+_LATEST = 8  # epochs shown at once
+
 
 @dataclass(slots=True)
 class Epoch:
@@ -136,6 +138,8 @@ def _gist(epoch: Epoch, most: int = 80) -> str:
 def thoughts(run: Run, key: str) -> list[dict[str, Any]]:
     """The thinking as messages of ``gradio.Chatbot``: one thought, and in it one for each epoch, the current one open.
 
+    While it goes on, only the last epochs are there: the browser lays all of it out again with every refresh.
+
     Titles hold numbers only. What the model wrote is content, escaped, or a log, which the chat shows as it is.
 
     Args:
@@ -151,8 +155,10 @@ def thoughts(run: Run, key: str) -> list[dict[str, Any]]:
         "id": key,
         "status": "done" if over else "pending",
     }
-    messages = [{"role": "assistant", "content": "", "metadata": head}]
-    for epoch in run.epochs:
+    shown = run.epochs if over else run.epochs[-_LATEST:]
+    earlier = f"epochs 1 to {count - len(shown)} come back when it is done" if len(shown) < count else ""
+    messages = [{"role": "assistant", "content": earlier, "metadata": head}]
+    for epoch in shown:
         current = not over and epoch is run.epochs[-1]
         metadata = {
             "title": f"Epoch {epoch.number}",

@@ -169,7 +169,7 @@ def test_what_a_model_writes_stays_text(chromium: Browser) -> None:
 
 
 def test_stop_ends_the_run(chromium: Browser) -> None:
-    model = SlowThinker(script=concluding(10_000), delay=0.02)
+    model = SlowThinker(script=concluding(10_000), delay=0.1)
     with served(model, max_epochs=20_000) as address, opened(chromium, address) as visitor:
         ask(visitor, "think forever")
         _until(lambda: epochs(visitor) >= 2, "no epochs")
@@ -184,7 +184,7 @@ def test_stop_ends_the_run(chromium: Browser) -> None:
 
 
 def test_a_closed_page_ends_its_run(chromium: Browser) -> None:
-    model = SlowThinker(script=concluding(10_000), delay=0.02)
+    model = SlowThinker(script=concluding(10_000), delay=0.1)
     with served(model, max_epochs=20_000) as address:
         with opened(chromium, address) as visitor:
             ask(visitor, "think forever")

@@ -95,6 +95,16 @@ async def test_what_goes_wrong_is_said(caplog: pytest.LogCaptureFixture) -> None
     assert not caplog.text  # what the user can mend needs no traceback
 
 
+async def test_a_long_run_is_shown_in_part_while_it_goes_on() -> None:
+    run = await run_of(chat_of(SlowThinker(script=concluding(30)), max_epochs=40))
+    assert len(thoughts(run, "k")) == 1 + 30
+    run.status = ""
+    shown = thoughts(run, "k")
+    assert len(shown) < 12
+    assert "epochs 1 to 22" in shown[0]["content"]
+    assert [message["metadata"]["status"] for message in shown].count("pending") == 2  # the whole, and the last epoch
+
+
 def test_what_a_model_writes_is_text() -> None:
     run = Run(window=100)
     run.take("custom", {"event": "epoch_started", "epoch": 1, "max_epochs": 5, "summary": ""})
