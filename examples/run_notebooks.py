@@ -8,6 +8,7 @@ warnings, which differ from run to run, are left out.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import sys
 from collections.abc import Sequence
@@ -52,15 +53,25 @@ def execute(path: Path, folder: Path, *, timeout: int = 1200) -> NotebookNode:
     notebook = nbformat.read(path, as_version=4)
     modules = [str(HERE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(modules), "HF_HUB_OFFLINE": "1", "COLUMNS": "100"}
-    client = NotebookClient(
-        notebook,
-        km=AsyncKernelManager(kernel_spec_manager=_ThisPython(), transport="ipc"),  # nothing to connect to from outside
-        timeout=timeout,
-        startup_timeout=600,  # on a busy machine a kernel may take minutes to start
-        resources={"metadata": {"path": str(folder)}},
-    )
-    client.execute(env=environment)
+    with TemporaryDirectory() as sockets:  # not ports, which others on this machine could connect to
+        manager = AsyncKernelManager(kernel_spec_manager=_ThisPython(), transport="ipc", ip=f"{sockets}/kernel")
+        client = NotebookClient(
+            notebook,
+            km=manager,
+            timeout=timeout,
+            coalesce_streams=True,  # what is printed in one go stays together, however it came over
+            startup_timeout=300,  # on a busy machine a kernel takes its time
+            resources={"metadata": {"path": str(folder)}},
+        )
+        asyncio.run(_execute(client, manager, environment))
     return notebook
+
+
+async def _execute(client: NotebookClient, kernel: AsyncKernelManager, environment: dict[str, str]) -> None:
+    try:
+        await client.async_execute(env=environment)
+    finally:
+        await kernel.shutdown_kernel(now=True)
 
 
 def tidy(notebook: NotebookNode) -> NotebookNode:

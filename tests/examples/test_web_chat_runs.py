@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from slow_thinker import SlowThinker, concluding
-from web_chat import CONTENT_POLICY, Chat, build_app
+from web_chat import CONTENT_POLICY, Chat, build_app, main
 from web_chat_view import Run, answer_html, meter_html, thoughts
 
 HOSTILE = "<img src=x onerror=alert(1)> & <b>"
@@ -130,3 +130,12 @@ def test_a_page_is_held_to_its_server() -> None:
         assert "connect-src 'self'" in CONTENT_POLICY
         assert client.get("/config").json()["analytics_enabled"] is False
     assert "<scripted>" not in reply.text
+
+
+def test_a_server_that_is_not_there_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--base-url", "http://127.0.0.1:9/v1"])
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith("web_chat: ")
+    assert said.count("\n") == 1
