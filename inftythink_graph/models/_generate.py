@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +17,11 @@ from transformers import (
     StoppingCriteria,
     StoppingCriteriaList,
 )
+from transformers.generation.streamers import BaseStreamer
 from transformers.utils import logging as transformers_logging
 
 from inftythink_graph.errors import CheckpointError
+from inftythink_graph.models._listening import Listener, TextPieces
 from inftythink_graph.rendering import prompt_text
 
 if TYPE_CHECKING:
@@ -30,13 +32,14 @@ __all__ = ["Completion", "Engine", "Request"]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One row of a batch: prompt token ids, token limit and sampling (temperature 0 is greedy)."""
+    """One row of a batch: prompt token ids, token limit, sampling (temperature 0 is greedy), and who listens."""
 
     prompt: tuple[int, ...]
     max_tokens: int
     temperature: float = 0.0
     top_p: float = 1.0
     seed: int | None = None
+    listener: Listener = field(default_factory=Listener, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +82,50 @@ class _RowSampling(LogitsProcessor):
 
 
 class _RowLimits(StoppingCriteria):
-    """Ends each row at its own token limit."""
+    """Ends each row at its own token limit, or where nobody waits for it any more."""
 
-    def __init__(self, prompt_length: int, limits: Sequence[int]) -> None:
+    def __init__(self, prompt_length: int, limits: Sequence[int], listeners: Sequence[Listener]) -> None:
         self._prompt_length = prompt_length
         self._limits = torch.tensor(limits)
+        self._listeners = listeners
 
     def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
-        return (self._limits <= input_ids.shape[1] - self._prompt_length).to(input_ids.device)
+        ended = self._limits <= input_ids.shape[1] - self._prompt_length
+        if any(listener.gone for listener in self._listeners):
+            ended |= torch.tensor([listener.gone for listener in self._listeners])
+        return ended.to(input_ids.device)
+
+
+class _RowTexts(BaseStreamer):
+    """Hands each row's text to its listener, token by token, up to where the row ends."""
+
+    def __init__(
+        self,
+        listeners: Sequence[Listener],
+        limits: Sequence[int],
+        ends: set[int],
+        decode: Callable[[Sequence[int]], str],
+    ) -> None:
+        self._ends = ends
+        self._open = {row: TextPieces(decode) for row, listener in enumerate(listeners) if listener.streams}
+        self._listeners, self._limits = listeners, limits
+        self._steps = -1  # the prompts come first
+
+    def put(self, value: torch.Tensor) -> None:
+        """Take one token for each row."""
+        self._steps += 1
+        if self._steps == 0:
+            return
+        tokens = value.tolist()
+        for row in list(self._open):
+            listener = self._listeners[row]
+            if listener.gone or tokens[row] in self._ends or self._steps > self._limits[row]:
+                del self._open[row]
+            else:
+                listener.put(self._open[row].feed(tokens[row]))
+
+    def end(self) -> None:
+        """Nothing to do: what is held back is handed out with the whole text."""
 
 
 class Engine:
@@ -170,6 +209,8 @@ class Engine:
             mask[row, longest - len(request.prompt) :] = 1
         # The server's rule: a completion ends where the window does.
         limits = [min(r.max_tokens, self.window - len(r.prompt)) for r in requests]
+        listeners = [request.listener for request in requests]
+        streamed = any(listener.streams for listener in listeners)  # tokens leave the device for readers only
         output = self.model.generate(
             ids.to(self.model.device),
             attention_mask=mask.to(self.model.device),
@@ -181,12 +222,15 @@ class Engine:
             pad_token_id=pad,
             eos_token_id=sorted(self._ends) or None,
             logits_processor=LogitsProcessorList([_RowSampling(requests)]),
-            stopping_criteria=StoppingCriteriaList([_RowLimits(longest, limits)]),
+            stopping_criteria=StoppingCriteriaList([_RowLimits(longest, limits, listeners)]),
+            streamer=_RowTexts(listeners, limits, self._ends, self._decode) if streamed else None,
         )
         return [self._read(row[longest:], limit) for row, limit in zip(output.tolist(), limits, strict=True)]
+
+    def _decode(self, ids: Sequence[int]) -> str:
+        return str(self.tokenizer.decode(list(ids), skip_special_tokens=True))
 
     def _read(self, ids: list[int], limit: int) -> Completion:
         stop = next((i for i, token in enumerate(ids[:limit]) if token in self._ends), None)
         kept = ids[: limit if stop is None else stop]
-        text = self.tokenizer.decode(kept, skip_special_tokens=True)
-        return Completion(text, len(kept) + (stop is not None), "length" if stop is None else "stop")
+        return Completion(self._decode(kept), len(kept) + (stop is not None), "length" if stop is None else "stop")

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import aclosing, closing
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.exceptions import ContextOverflowError
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage, convert_to_openai_messages
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, convert_to_openai_messages
 from langchain_core.messages.ai import UsageMetadata
-from langchain_core.outputs import ChatGeneration, ChatResult
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from pydantic import Field, PrivateAttr
 
 from inftythink_graph.errors import InftyThinkError, InvalidInputError
 from inftythink_graph.models._batcher import Batcher
+from inftythink_graph.models._listening import Listener, listen, listen_async
 from inftythink_graph.models.base import ModelCard, ModelInfo
 from inftythink_graph.protocol import Message
 
@@ -37,8 +42,9 @@ def _default_path() -> str:
 class EmbeddedChatModel(BaseChatModel):
     """A transformers checkpoint, loaded on first use and shared by all threads and tasks of this process.
 
-    Requests that come in while others run are batched. Prefill, seeds and per-request limits work as on a server, and
-    a prompt that leaves no room in the window raises LangChain's ``ContextOverflowError``.
+    Requests that come in while others run are batched. Prefill, seeds, per-request limits and streaming work as on a
+    server, and a prompt that leaves no room in the window raises LangChain's ``ContextOverflowError``. A request that
+    nobody waits for any more (its stream was closed, its task cancelled) ends at its next token.
 
     Example:
         ``create_inftythink_graph(EmbeddedChatModel())`` reasons with the bundled model.
@@ -163,16 +169,27 @@ class EmbeddedChatModel(BaseChatModel):
             seed=None if seed is None else int(seed),
         )
 
-    def _result(self, request: Request, completion: Completion) -> ChatResult:
+    def _submit(self, request: Request, listener: Listener) -> Future[Completion]:
+        return self._loaded()[1].submit(replace(request, listener=listener))
+
+    def _about(self, request: Request, completion: Completion) -> dict[str, Any]:
+        """What a message says besides its text."""
         size = len(request.prompt)
-        message = AIMessage(
-            content=completion.text,
-            usage_metadata=UsageMetadata(
+        return {
+            "usage_metadata": UsageMetadata(
                 input_tokens=size, output_tokens=completion.tokens, total_tokens=size + completion.tokens
             ),
-            response_metadata={"finish_reason": completion.finish_reason, "model_name": self.model_path},
-        )
+            "response_metadata": {"finish_reason": completion.finish_reason, "model_name": self.model_path},
+        }
+
+    def _result(self, request: Request, completion: Completion) -> ChatResult:
+        message = AIMessage(content=completion.text, **self._about(request, completion))
         return ChatResult(generations=[ChatGeneration(message=message)])
+
+    def _last_chunk(self, request: Request, completion: Completion, given: int) -> ChatGenerationChunk:
+        """The end of a stream: the text that was held back, and what there is to say about the whole."""
+        text, about = completion.text[given:], self._about(request, completion)
+        return ChatGenerationChunk(message=AIMessageChunk(content=text, chunk_position="last", **about))
 
     def _generate(
         self,
@@ -182,7 +199,7 @@ class EmbeddedChatModel(BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         request = self._request(messages, stop, kwargs)
-        return self._result(request, self._loaded()[1].submit(request).result())
+        return self._result(request, self._submit(request, Listener()).result())
 
     async def _agenerate(
         self,
@@ -192,4 +209,50 @@ class EmbeddedChatModel(BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         request = await asyncio.to_thread(self._request, messages, stop, kwargs)
-        return self._result(request, await asyncio.wrap_future(self._loaded()[1].submit(request)))
+        listener = Listener()
+        try:
+            return self._result(request, await asyncio.wrap_future(self._submit(request, listener)))
+        finally:
+            listener.leave()
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        request = self._request(messages, stop, kwargs)
+        given = 0
+        pieces = listen(partial(self._submit, request))
+        with closing(pieces):
+            for piece in pieces:
+                if isinstance(piece, str):
+                    given += len(piece)
+                    chunk = ChatGenerationChunk(message=AIMessageChunk(content=piece))
+                else:
+                    chunk = self._last_chunk(request, piece, given)
+                if run_manager is not None:
+                    run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+                yield chunk
+
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        request = await asyncio.to_thread(self._request, messages, stop, kwargs)
+        given = 0
+        pieces = listen_async(partial(self._submit, request))
+        async with aclosing(pieces):
+            async for piece in pieces:
+                if isinstance(piece, str):
+                    given += len(piece)
+                    chunk = ChatGenerationChunk(message=AIMessageChunk(content=piece))
+                else:
+                    chunk = self._last_chunk(request, piece, given)
+                if run_manager is not None:
+                    await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+                yield chunk
