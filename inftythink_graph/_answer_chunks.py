@@ -40,13 +40,11 @@ class AnswerChunks:
             message's content is a string.
         live: a conclusion is passed on while it is written. Otherwise it comes as a whole, once it is settled.
         stop: sequences that end the answer.
-        metadata: what goes into ``response_metadata`` beside the status, the epochs and the finish reason.
     """
 
     reasoning: bool
     live: bool
     stop: Sequence[str]
-    metadata: Mapping[str, Any]
     _blocks: int = field(default=0, init=False)
     _block: Block | None = field(default=None, init=False)
     _epoch: int = field(default=0, init=False)
@@ -68,8 +66,12 @@ class AnswerChunks:
         self._result = payload
         return []
 
-    def close(self) -> list[AIMessageChunk]:
-        """The run is over: tool calls, usage, metadata."""
+    def close(self, metadata: Mapping[str, Any]) -> list[AIMessageChunk]:
+        """The run is over: tool calls, usage, ``response_metadata``.
+
+        Args:
+            metadata: what goes there beside the status, the epochs and the finish reason.
+        """
         message = self._result["messages"][-1]
         assert isinstance(message, AIMessage)
         chunks = [self._calls(message)] if message.tool_calls else []
@@ -78,7 +80,7 @@ class AnswerChunks:
             content=self._content([]),
             usage_metadata=message.usage_metadata,
             response_metadata={
-                **self.metadata,
+                **metadata,
                 "status": status,
                 "epochs": self._result["epochs"],
                 "finish_reason": finish_reason(status, message.tool_calls),

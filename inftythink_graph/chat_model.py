@@ -80,11 +80,14 @@ class ChatInftyThink(ChatSurface):
             reasoning=self.include_reasoning,
             live=streaming and self.answer_streaming == "tokens" and not graph.has_verifier,
             stop=stop_sequences(stop, self.stop),
-            metadata={"model_name": self.model_name, "model_provider": "inftythink"},
         )
         # Copies without ids: the graph would give ids to the caller's, and take two with the same for one.
         turns = [message.model_copy(update={"id": None}) for message in messages]
         return _Run(graph, {"messages": turns}, call_context(kwargs), chunks)
+
+    def _metadata(self) -> dict[str, Any]:
+        # After the run: only then may the model inside know the name that it is served under.
+        return {"model_name": self.model_name, "model_provider": "inftythink"}
 
     def _chunks(
         self,
@@ -99,7 +102,7 @@ class ChatInftyThink(ChatSurface):
         modes = _TOKENS if streaming else _WHOLE
         for item in stream_apart(run.graph, run.input, callbacks, context=run.context, stream_mode=modes):
             yield from run.chunks.feed(item)
-        yield from run.chunks.close()
+        yield from run.chunks.close(self._metadata())
 
     async def _achunks(
         self,
@@ -117,7 +120,7 @@ class ChatInftyThink(ChatSurface):
             async for item in items:
                 for chunk in run.chunks.feed(item):
                     yield chunk
-        for chunk in run.chunks.close():
+        for chunk in run.chunks.close(self._metadata()):
             yield chunk
 
     def _generate(

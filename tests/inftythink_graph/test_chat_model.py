@@ -406,6 +406,11 @@ def test_a_cache_tells_settings_and_verifiers_apart() -> None:
         assert len(calls(other)) == 1, fields
 
 
+async def test_a_model_without_a_name_is_called_what_the_server_calls_it(build: Callable[..., Any], call: Ask) -> None:
+    message = await call(ChatInftyThink(model=build(model=""), eta=100, summary_budget=50), "q")
+    assert message.response_metadata["model_name"] == "inftythink(m)"
+
+
 def test_what_traces_say_of_it(build: Callable[..., Any]) -> None:
     params = ChatInftyThink(model=build(), temperature=0.5, max_tokens=9, stop=["x"])._get_ls_params()
     assert params == {

@@ -76,7 +76,7 @@ def vllm_server(_servers: _Servers) -> RunningServer:
 
 @pytest.fixture
 def vllm_reasoning_server(_servers: _Servers) -> RunningServer:
-    """A server that delivers reasoning in a field of its own. Tests that use it belong at the end of the session."""
+    """A server that delivers reasoning in a field of its own. Tests that use it come last."""
     return _servers.get("reasoning", reasoning_parser="deepseek_r1")
 
 
@@ -127,5 +127,10 @@ def address_of(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let tests with the reasoning server come last, so that each server is started once."""
-    items.sort(key=lambda item: "vllm_reasoning_server" in getattr(item, "fixturenames", ()))
+    """Let tests with the same server come together, so that each server is started once."""
+
+    def late(item: pytest.Item) -> int:
+        names = getattr(item, "fixturenames", ())
+        return 2 * ("vllm_reasoning_server" in names) + ("rehearsed_server" in names)
+
+    items.sort(key=late)
