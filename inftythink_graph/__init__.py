@@ -16,14 +16,17 @@ from inftythink_graph.protocol import Protocol
 from inftythink_graph.verdicts import Candidate, Verdict, Verifier
 
 if TYPE_CHECKING:
+    from inftythink_graph.chat_model import ChatInftyThink
     from inftythink_graph.graph import create_inftythink_graph
     from inftythink_graph.models import ChatVLLM, EmbeddedChatModel
     from inftythink_graph.state import EpochRecord, InftyThinkContext, InftyThinkInput, InftyThinkOutput, Usage
+    from inftythink_graph.tool import create_reasoning_tool
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Candidate",
+    "ChatInftyThink",
     "ChatVLLM",
     "CheckpointError",
     "EmbeddedChatModel",
@@ -42,10 +45,13 @@ __all__ = [
     "WindowTooSmallError",
     "__version__",
     "create_inftythink_graph",
+    "create_reasoning_tool",
 ]
 
 _HOMES = {
     "create_inftythink_graph": "inftythink_graph.graph",
+    "create_reasoning_tool": "inftythink_graph.tool",
+    "ChatInftyThink": "inftythink_graph.chat_model",
     "ChatVLLM": "inftythink_graph.models",
     "EmbeddedChatModel": "inftythink_graph.models",
     "EpochRecord": "inftythink_graph.state",

@@ -49,9 +49,11 @@ class InftyThinkGraph(CompiledStateGraph[InftyThinkState, InftyThinkContext, Inf
     limit below what max_epochs needs is therefore raised to it; a higher one is kept.
     """
 
-    def __init__(self, *, max_epochs: int, **kwargs: Any) -> None:
+    def __init__(self, *, max_epochs: int, model: BaseChatModel, has_verifier: bool, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.max_epochs = max_epochs
+        self.model = model
+        self.has_verifier = has_verifier
 
     def _roomy(self, config: RunnableConfig | None, context: Any) -> RunnableConfig:
         epochs = self.max_epochs
@@ -83,6 +85,7 @@ def create_inftythink_graph(
     model: BaseChatModel,
     *,
     max_epochs: int = 50,
+    max_tokens: int | None = None,
     eta: int | None = None,
     summary_budget: int | None = None,
     temperature: float | None = None,
@@ -107,6 +110,8 @@ def create_inftythink_graph(
         model: any LangChain chat model. ``ChatVLLM`` and ``EmbeddedChatModel`` can also be prefilled and know their
             window.
         max_epochs: most segments of a run; the paper's evaluation uses 50.
+        max_tokens: most tokens that a run generates, None for no limit. A run that has used them up ends as one that is
+            out of epochs; a forced answer comes on top.
         eta: most tokens of a segment. None takes the value that the model was trained with, else 4096.
         summary_budget: most tokens of a summary. None takes the model's own, else 512.
         temperature: sampling temperature, 0 for greedy. None takes what the model's card recommends, else 0.7.
@@ -126,6 +131,7 @@ def create_inftythink_graph(
     """
     settings = Settings(
         max_epochs=max_epochs,
+        max_tokens=max_tokens,
         eta=eta,
         summary_budget=summary_budget,
         temperature=temperature,
@@ -167,4 +173,4 @@ def create_inftythink_graph(
     builder.add_conditional_edges("check_answer", route)
     builder.add_edge("summarize", "reason")
     compiled = builder.compile(checkpointer=checkpointer, name=name)
-    return InftyThinkGraph(max_epochs=max_epochs, **vars(compiled))
+    return InftyThinkGraph(max_epochs=max_epochs, model=model, has_verifier=verifier is not None, **vars(compiled))

@@ -143,6 +143,7 @@ class InftyThinkContext:
     """
 
     max_epochs: int | None = None
+    max_tokens: int | None = None
     eta: int | None = None
     summary_budget: int | None = None
     temperature: float | None = None
@@ -163,6 +164,7 @@ class Settings:
     """The options of a graph, checked. Fields as in :func:`~inftythink_graph.graph.create_inftythink_graph`."""
 
     max_epochs: int = 50
+    max_tokens: int | None = None
     eta: int | None = None
     summary_budget: int | None = None
     temperature: float | None = None
@@ -176,6 +178,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         _at_least("max_epochs", self.max_epochs, 1)
+        _at_least("max_tokens", self.max_tokens, 1)
         _at_least("eta", self.eta, 1)
         _at_least("summary_budget", self.summary_budget, 1)
         _at_least("temperature", self.temperature, 0)

@@ -67,3 +67,16 @@ def test_expected_failures_stay_expected_in_ci(tree: Path) -> None:
     run = _pytest(tree, ci="true")
     assert run.returncode == 0, run.stdout
     assert "1 xfailed" in run.stdout
+
+
+def test_what_langchains_suites_skip_by_themselves_may_be_skipped_in_ci(tree: Path) -> None:
+    (tree / "langchain_tests").mkdir()
+    (tree / "langchain_tests" / "__init__.py").touch()
+    (tree / "langchain_tests" / "suite.py").write_text(
+        "import pytest\ndef test_real_part(): pytest.skip('no images')\n"
+    )
+    source = f"import sys\nsys.path.insert(0, {str(tree)!r})\nfrom langchain_tests.suite import test_real_part\n"
+    (tree / "tests" / "integration" / "test_real.py").write_text(source)
+    run = _pytest(tree, ci="true")
+    assert run.returncode == 0, run.stdout
+    assert "2 skipped" in run.stdout

@@ -68,6 +68,12 @@ class VLLMRequests(ChatOpenAI):
     @model_validator(mode="before")
     @classmethod
     def _own_connections(cls, values: dict[str, Any]) -> dict[str, Any]:
+        # A model that was saved is loaded without its key: then as if none had been given.
+        values = {
+            name: value
+            for name, value in values.items()
+            if value is not None or name not in ("api_key", "openai_api_key")
+        }
         # The parent class shares one client among all models and event loops.
         if not (values.get("http_async_client") or values.get("openai_proxy")):
             return {**values, "http_async_client": PerLoopClient()}

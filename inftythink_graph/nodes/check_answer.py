@@ -103,4 +103,5 @@ def _check(state: InftyThinkState, answer: str | None, conclusion: str) -> Check
 
 
 def _out_of_epochs(state: InftyThinkState, settings: Settings) -> bool:
-    return state["epochs"] >= settings.max_epochs or state["remaining_steps"] <= STEPS_PER_EPOCH
+    used_up = settings.max_tokens is not None and state["usage"]["completion_tokens"] >= settings.max_tokens
+    return used_up or state["epochs"] >= settings.max_epochs or state["remaining_steps"] <= STEPS_PER_EPOCH

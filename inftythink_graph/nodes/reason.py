@@ -121,6 +121,9 @@ def reason(state: InftyThinkState, settings: Settings) -> Flow:
 
     native = protocol.kind == "native"
     limit = resolved.eta + (resolved.summary_budget + TAG_TOKENS if native else 0)
+    if settings.max_tokens is not None:
+        left = settings.max_tokens - (0 if fresh else state["usage"]["completion_tokens"])
+        limit = max(min(limit, left), 1)
     epochs = 1 if fresh else state["epochs"] + 1
     # The server counts the line feeds around the segment, too; eta is the segment alone.
     thinking = resolved.eta + _JOINT_TOKENS if native else None

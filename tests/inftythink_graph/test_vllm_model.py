@@ -22,6 +22,19 @@ from inftythink_graph.protocol import parse
 # Defaults
 
 
+async def test_a_call_may_ask_for_another_model(fake: FakeVLLM, model: ChatVLLM, call: Callable[..., Any]) -> None:
+    fake.models = [*fake.models, {**fake.models[0], "id": "other"}]
+    await call(model.bind(model="other"), QUESTION)
+    assert {body["model"] for body in fake.sent("/v1/chat/completions")} == {"other"}
+
+
+def test_a_key_that_is_none_is_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it is loaded by LangChain, where the environment has none."""
+    for name in ("VLLM_API_KEY", "OPENAI_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    assert ChatVLLM(api_key=None).root_client.api_key == "EMPTY"
+
+
 def test_import_needs_no_model_library() -> None:
     code = (
         "import sys, inftythink_graph.models.vllm;"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from reciting_model import reciting_checkpoint
+from rehearsed_model import rehearsed_checkpoint
 
 from inftythink_graph.models import bundled_path
 from inftythink_graph.models.vllm import ChatVLLM
@@ -27,7 +28,9 @@ class _Servers:
         self._kind: str | None = None
         self._running: RunningServer | None = None
 
-    def get(self, kind: str, *, model: str | None = None, reasoning_parser: str | None = None) -> RunningServer:
+    def get(
+        self, kind: str, *, model: str | None = None, reasoning_parser: str | None = None, extra: Sequence[str] = ()
+    ) -> RunningServer:
         if self._running is None or self._kind != kind:
             self.close()
             self._running = self._stack.enter_context(
@@ -36,6 +39,7 @@ class _Servers:
                     name=None if model else SERVED_NAME,
                     device="cpu",
                     reasoning_parser=reasoning_parser,
+                    extra=extra,
                     log=self._folder / f"{kind}.log",
                     startup_timeout=STARTUP_SECONDS,
                 )
@@ -82,6 +86,17 @@ def reciting_server(_servers: _Servers, tmp_path_factory: pytest.TempPathFactory
     if not folder.is_dir():
         reciting_checkpoint(folder)
     return _servers.get("reciting", model=str(folder))
+
+
+@pytest.fixture
+def rehearsed_server(_servers: _Servers, tmp_path_factory: pytest.TempPathFactory) -> RunningServer:
+    """A server that parses tool calls, under two names, with a model that knows the questions of LangChain's suites."""
+    folder = tmp_path_factory.getbasetemp() / "rehearsed"
+    if not folder.is_dir():
+        rehearsed_checkpoint(folder)
+    tools = ["--enable-auto-tool-choice", "--tool-call-parser", "hermes", "--tool-strict-level", "parameter"]
+    names = ["--served-model-name", folder.name, f"{folder.name}-too"]
+    return _servers.get("rehearsed", model=str(folder), extra=[*tools, *names])
 
 
 @pytest.fixture
