@@ -19,6 +19,7 @@ SETTINGS = (
     "top_p",
     "seed",
     "on_exhausted",
+    "on_rejected",
 )
 """Options that a call may change for itself."""
 

@@ -15,7 +15,7 @@ from inftythink_graph._chat_options import SETTINGS, stop_sequences
 from inftythink_graph.errors import InvalidInputError
 from inftythink_graph.graph import InftyThinkGraph, create_inftythink_graph
 from inftythink_graph.protocol import Protocol
-from inftythink_graph.state import OnExhausted, ProtocolKind
+from inftythink_graph.state import OnExhausted, OnRejected, ProtocolKind
 from inftythink_graph.verdicts import Candidate
 
 __all__ = ["ChatSurface"]
@@ -48,6 +48,8 @@ class ChatSurface(BaseChatModel):
     """Seed of the sampling."""
     on_exhausted: OnExhausted = "force"
     """When epochs run out: ``force`` an answer, or ``return`` what there is."""
+    on_rejected: OnRejected = "note"
+    """A rejected answer goes back as a ``note`` with the summary, or the run has to ``restart`` from the question."""
     protocol: Protocol | ProtocolKind | None = None
     """The text format; by default the model's own."""
     verifier: Callable[[Candidate], Any] | None = None
