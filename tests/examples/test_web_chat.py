@@ -129,8 +129,8 @@ def test_the_bundled_model_is_watched_as_it_thinks(chromium: Browser) -> None:
         assert "answered" in said
         assert f"{epochs(visitor)} epochs" in said
         thinking = visitor.page.locator(".thought-group")
+        _until(lambda: thinking.count() == 1, "the thinking isn't folded")
         assert thinking.first.inner_text().startswith("Thought for")
-        assert thinking.count() == 1  # folded
         thinking.first.locator("[role=button]").first.click()
         _until(lambda: thinking.count() == 1 + epochs(visitor), "the epochs can't be unfolded")
 
