@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.memory import InMemorySaver
-from langgraph.checkpoint.sqlite import SqliteSaver
 from power_cut import BreaksOff, PowerCutError
 
 from inftythink_graph import InftyThinkContext, Protocol, create_inftythink_graph
@@ -27,15 +25,6 @@ def epoch(segment: str, summary: str) -> str:
 
 def end(answer: str) -> str:
     return NATIVE.completion("done", conclusion=f"It is \\boxed{{{answer}}}.")
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-def saver(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BaseCheckpointSaver[Any]]:
-    if request.param == "memory":
-        yield InMemorySaver()
-        return
-    with SqliteSaver.from_conn_string(str(tmp_path / "threads.sqlite")) as saver:
-        yield saver
 
 
 @pytest.fixture(params=["question", "messages"])
