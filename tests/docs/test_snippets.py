@@ -21,6 +21,7 @@ NOT_EXECUTED = {
     "docs/build-data.md": 6,
     "docs/faithful-training.md": 1,
     "docs/gpu-server.md": 2,
+    "docs/parallel-paths.md": 1,
     "docs/quickstart.md": 1,
     "docs/several-servers.md": 1,
     "docs/studio.md": 3,
