@@ -68,7 +68,9 @@ class PartStream:
         return pieces
 
     def _default(self) -> Part:
-        return "conclusion" if self._apart or self._thinking else self.asked
+        """What text without a tag in front belongs to: what was asked for, or the end of an epoch that has thought."""
+        has_thought = self._apart or self._thinking
+        return "conclusion" if has_thought and self.asked == "segment" else self.asked
 
     def _enter(self, part: Part | None) -> None:
         self._part, self._begun, self._space = part, False, ""
@@ -85,18 +87,16 @@ class PartStream:
         head = self._buffer.lstrip()
         if not head:
             return False
-        for tag, part in ((open_tag(THINK), "segment"), (open_tag(SUMMARY), "summary")):
+        begins: tuple[tuple[str, Part], ...] = ((open_tag(THINK), "segment"), (open_tag(SUMMARY), "summary"))
+        for tag, part in begins:
             if head.startswith(tag):
                 self._buffer = head[len(tag) :]
                 self._thinking = self._thinking or part == "segment"
-                self._enter(part)  # type: ignore[arg-type]
+                self._enter(part)
                 return True
             if tag.startswith(head):
                 return False
-        if self._thinking or self._apart:
-            self._enter(self.asked if self.asked != "segment" else "conclusion")
-        else:
-            self._enter(self.asked)
+        self._enter(self._default())
         return True
 
     def _flow(self, pieces: list[tuple[Part, str]]) -> bool:

@@ -71,6 +71,7 @@ def test_reasoning_in_a_field_of_its_own() -> None:
 def test_what_is_asked_for_alone_comes_alone(asked: Any) -> None:
     assert joined(PartStream(asked), ["the te", "xt\n"]) == {asked: "the text"}
     assert joined(PartStream(asked), ["<think>hm</think>\n\n", "the text"]) == {asked: "the text"}
+    assert joined(PartStream(asked), ["<think>hm</think>\n\n", "<"]) == {asked: "<"}
     assert joined(PartStream("summary"), ["the text\n</summ", "ary> more"]) == {"summary": "the text"}
 
 
