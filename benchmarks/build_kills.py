@@ -29,8 +29,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from datasets_build.summaries.journal import read_journal
 from datasets_build.synthetic import generate
+from inftythink_graph.journal import read_journal
 
 __all__ = ["Kill", "Outcome", "ScriptedServer", "main"]
 

@@ -1,4 +1,4 @@
-"""The command line: ``inftythink solve``, ``serve``, ``build-data`` and ``train``.
+"""The command line: ``inftythink solve``, ``serve``, ``eval``, ``report``, ``build-data`` and ``train``.
 
 Exit code 2 for input that can't be run.
 """
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inftythink_graph import __version__
+from inftythink_graph._command_options import add_model_options, add_protocol_options, chat_model, protocol_of
 from inftythink_graph.errors import InftyThinkError, InvalidInputError, one_line
 
 if TYPE_CHECKING:
@@ -34,15 +35,8 @@ def _add_solve(commands: Any) -> None:
     )
     solve.add_argument("question", help="the question; '-' reads it from standard input")
     model = solve.add_argument_group("model")
-    model.add_argument("--base-url", help="an OpenAI-compatible server, for example http://127.0.0.1:8000/v1")
-    model.add_argument("--model", help="name on the server, or a local checkpoint folder; default: the only one served")
-    model.add_argument("--api-key", help="key of the server; default: $VLLM_API_KEY or $OPENAI_API_KEY")
-    model.add_argument(
-        "--protocol",
-        choices=("native", "prompted"),
-        help="native for models trained on the format, prompted for any other; by default the model's card decides",
-    )
-    model.add_argument("--history", choices=("user", "assistant"), default="user", help="turn that holds the summary")
+    add_model_options(model)
+    add_protocol_options(model)
     loop = solve.add_argument_group("thinking")
     loop.add_argument("--eta", type=int, help="most tokens of a segment (default: the model's own, else 4096)")
     loop.add_argument("--summary-budget", type=int, help="most tokens of a summary (default: the model's, else 512)")
@@ -69,6 +63,8 @@ def build_parser() -> argparse.ArgumentParser:
     commands.add_parser(
         "serve", add_help=False, help="serve a model with vLLM, with the flags that the reasoner profits from"
     )
+    commands.add_parser("eval", add_help=False, help="measure models on benchmarks: InftyThink against one long chain")
+    commands.add_parser("report", add_help=False, help="tables, pictures and a page of what was measured")
     commands.add_parser(
         "build-data", add_help=False, help="make training data of long chains of thought, of any data set"
     )
@@ -76,29 +72,11 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _model(args: argparse.Namespace) -> Any:
-    if args.base_url:
-        from inftythink_graph.models import ChatVLLM
-
-        options = {"api_key": args.api_key} if args.api_key else {}
-        return ChatVLLM(base_url=args.base_url, **({"model": args.model} if args.model else {}), **options)
-    from inftythink_graph.models import EmbeddedChatModel
-
-    return EmbeddedChatModel(**({"model_path": args.model} if args.model else {}))
-
-
 def _graph(args: argparse.Namespace) -> tuple[InftyThinkGraph, ModelInfo]:
     from inftythink_graph.answers import gold_verifier
     from inftythink_graph.graph import create_inftythink_graph
-    from inftythink_graph.protocol import Protocol
 
-    protocol = None
-    try:
-        if args.protocol or args.history != "user":
-            protocol = Protocol(args.protocol or "native", args.history)
-    except ValueError as error:
-        raise InvalidInputError(str(error)) from error
-    model = _model(args)
+    model = chat_model(args.base_url, args.model, args.api_key)
     graph = create_inftythink_graph(
         model,
         max_epochs=args.max_epochs,
@@ -107,7 +85,7 @@ def _graph(args: argparse.Namespace) -> tuple[InftyThinkGraph, ModelInfo]:
         temperature=args.temperature,
         top_p=args.top_p,
         seed=args.seed,
-        protocol=protocol,
+        protocol=protocol_of(args),
         verifier=gold_verifier(args.gold) if args.gold else None,
         on_exhausted=args.on_exhausted,
         keep_trace=True,
@@ -155,6 +133,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             from inftythink_graph.serve import main as serve
 
             return serve(arguments[1:])
+        if arguments[:1] in (["eval"], ["report"]):
+            from inftythink_graph.evaluation import command
+
+            return (command.evaluate if arguments[0] == "eval" else command.report)(arguments[1:])
         if arguments[:1] == ["build-data"]:
             from datasets_build.pipeline.cli import main as build_data
 

@@ -21,7 +21,7 @@ from langchain_core.runnables.config import ensure_config
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import get_runtime
-from langgraph.types import Checkpointer
+from langgraph.types import Checkpointer, RetryPolicy
 
 from inftythink_graph.ballot import BALLOT_KEY, Ballot
 from inftythink_graph.errors import InvalidInputError
@@ -151,6 +151,7 @@ def create_inftythink_graph(
     keep_trace: bool = False,
     stall_after: int = 3,
     num_paths: int = 1,
+    retry_policy: RetryPolicy | Sequence[RetryPolicy] | None = None,
     checkpointer: Checkpointer = None,
     interrupt_before: Sequence[str] | Literal["*"] | None = None,
     interrupt_after: Sequence[str] | Literal["*"] | None = None,
@@ -188,6 +189,9 @@ def create_inftythink_graph(
         num_paths: above 1, that many trajectories side by side, sampled apart. Without a verifier the majority of
             equivalent answers wins, with one the first answer that it accepts; the rest stops once that is decided.
             The result is a :class:`~inftythink_graph.path_state.ParallelOutput`.
+        retry_policy: when to try the request of an epoch again, and how long to wait, as LangGraph takes it;
+            :func:`~inftythink_graph.models.transport.patience` is one that waits for a server to come back. What the
+            request before it brought is kept. None raises what the model raises.
         checkpointer: as in :meth:`langgraph.graph.StateGraph.compile`. With one, a run can be resumed, gone back in and
             reviewed by a human (docs/checkpoints.md).
         interrupt_before: nodes (``reason``, ``check_answer``, ``summarize``) before which a run pauses, or ``"*"``; for
@@ -257,9 +261,8 @@ def create_inftythink_graph(
         input_schema=PathInput if parallel else InftyThinkInput,
         output_schema=InftyThinkOutput,
     )
-    builder.add_node("reason", node(think))
-    builder.add_node("check_answer", node(check))
-    builder.add_node("summarize", node(summarize))
+    for title, body in zip(NODES, (think, check, summarize), strict=True):
+        builder.add_node(title, node(body), retry_policy=retry_policy)
     builder.add_edge(START, "reason")
     builder.add_edge("reason", "check_answer")
     ways = ["summarize", END, *(["check_answer"] if has_verifier else [])]

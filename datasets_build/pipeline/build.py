@@ -37,9 +37,9 @@ from datasets_build.segmentation.segment import Segment
 from datasets_build.segmentation.sizes import sizer_of
 from datasets_build.sources.examples import Example
 from datasets_build.sources.load import read_examples
-from datasets_build.summaries.journal import Journal
 from datasets_build.summaries.nodes import SummarizerInput, SummaryUsage
 from datasets_build.summaries.request_cache import RequestCache
+from inftythink_graph.journal import Journal
 from inftythink_graph.protocol import PROTOCOL_VERSION
 
 if TYPE_CHECKING:

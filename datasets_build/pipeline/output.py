@@ -21,7 +21,7 @@ from datasets_build.pipeline.rows import Rows, row_maker
 from datasets_build.pipeline.shards import ShardWriter
 from datasets_build.pipeline.summarizers import Summarizers
 from datasets_build.sources.funnel import Funnel
-from datasets_build.summaries.journal import Journal, read_journal
+from inftythink_graph.journal import Journal, read_journal
 
 __all__ = ["write_failed", "write_output"]
 

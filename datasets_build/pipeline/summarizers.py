@@ -14,9 +14,9 @@ from datasets_build.segmentation.segment import Counter
 from datasets_build.summaries.extractive import create_extractive_summarizer
 from datasets_build.summaries.prompt import SummaryPrompt, load_prompt
 from datasets_build.summaries.request_cache import ReplyCache
-from datasets_build.summaries.requests import name_of
 from datasets_build.summaries.summarize import create_summarizer_graph
 from inftythink_graph.errors import InvalidInputError
+from inftythink_graph.models.transport import name_of
 
 if TYPE_CHECKING:
     from inftythink_graph.models.vllm import ChatVLLM

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, Protocol
 
-from datasets_build.summaries.journal import Journal
+from inftythink_graph.journal import Journal
 from inftythink_graph.protocol import Message
 
 __all__ = ["ReplyCache", "RequestCache", "request_key"]

@@ -6,9 +6,7 @@ import random
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import httpx
-import openai
-from langchain_core.exceptions import ContextOverflowError, ModelError
+from langchain_core.exceptions import ContextOverflowError
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import RunnableConfig
 from tenacity import AsyncRetrying, RetryError, Retrying, retry_if_exception, stop_after_attempt
@@ -17,10 +15,11 @@ from tenacity.wait import wait_random_exponential
 from datasets_build.summaries.request_cache import ReplyCache, request_key
 from datasets_build.summaries.rules import Defect
 from inftythink_graph.errors import InvalidInputError, ServerUnavailableError, one_line
+from inftythink_graph.models.transport import is_transport_error, name_of
 from inftythink_graph.nodes.flow import Ask, Caller, Effect, Measure
 from inftythink_graph.nodes.replies import Reply
 
-__all__ = ["Answer", "Lost", "PatientCaller", "Request", "is_transport_error", "name_of", "varied_temperature"]
+__all__ = ["Answer", "Lost", "PatientCaller", "Request", "varied_temperature"]
 
 _LONGEST_WAIT = 60.0  # seconds
 _WARMEST = 1.2
@@ -53,16 +52,6 @@ class Lost:
     detail: str
 
 
-def is_transport_error(error: BaseException) -> bool:
-    """Whether the same request may succeed later: the server is away, overloaded or broken, not the request."""
-    if isinstance(error, ModelError):
-        return error.is_retryable
-    if isinstance(error, ServerUnavailableError):  # it answers, and refuses for reasons of its own
-        return False
-    transient = openai.APIConnectionError | openai.RateLimitError | openai.InternalServerError | httpx.TransportError
-    return isinstance(error, transient | ConnectionError | TimeoutError)
-
-
 def varied_temperature(temperature: float, attempt: int, salt: str) -> float:
     """The temperature of an attempt: the given one first, then a little more each time, by amounts that vary.
 
@@ -73,12 +62,6 @@ def varied_temperature(temperature: float, attempt: int, salt: str) -> float:
     drawn = random.Random(salt.encode("utf-8", "surrogatepass"))
     added = sum(drawn.uniform(0.05, 0.15) for _ in range(attempt - 1))
     return round(min(temperature + added, max(_WARMEST, temperature)), 3)
-
-
-def name_of(model: BaseChatModel) -> str:
-    """The name that a chat model goes by, wherever its class keeps it; "" where it tells none."""
-    known = (getattr(model, attribute, None) for attribute in ("model_name", "model", "model_path"))
-    return next((each for each in known if isinstance(each, str) and each), "")
 
 
 def _kept(reply: Reply) -> dict[str, Any]:

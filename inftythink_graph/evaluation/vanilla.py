@@ -25,12 +25,14 @@ class VanillaResult:
         conclusion: the closing text, "" where there is none.
         cut: the chain hit a token limit.
         usage: of the one request.
+        chain: the reasoning before the conclusion.
     """
 
     answer: str | None
     conclusion: str
     cut: bool
     usage: Usage
+    chain: str = ""
 
 
 def _read(message: AIMessage, max_tokens: int | None) -> VanillaResult:
@@ -38,7 +40,7 @@ def _read(message: AIMessage, max_tokens: int | None) -> VanillaResult:
     parsed = parse(reply.text, reply.finish_reason, reasoning=reply.reasoning)
     conclusion = parsed.conclusion if parsed.kind == "conclusion" else ""
     answer = extract_answer(conclusion) if conclusion else None
-    return VanillaResult(answer, conclusion, reply.finish_reason == "length", reply.usage)
+    return VanillaResult(answer, conclusion, reply.finish_reason == "length", reply.usage, parsed.segment)
 
 
 def _call_options(max_tokens: int | None, options: dict[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from rich.console import Console
 from datasets_build.pipeline.build import BuildResult, build_dataset
 from datasets_build.pipeline.options import BuildOptions
 from datasets_build.pipeline.progress import BuildCounts, BuildView
-from datasets_build.summaries.journal import read_journal
+from inftythink_graph.journal import read_journal
 from inftythink_graph.models import bundled_path
 
 __all__ = [

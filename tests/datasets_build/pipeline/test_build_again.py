@@ -10,8 +10,8 @@ from scripted_build import Quiet, Summarizer, build, options, outcome_of, row, w
 
 from datasets_build.pipeline.build import build_dataset
 from datasets_build.pipeline.progress import BuildCounts
-from datasets_build.summaries.journal import JournalBusyError
 from inftythink_graph.errors import InvalidInputError
+from inftythink_graph.journal import JournalBusyError
 
 
 @pytest.mark.parametrize(

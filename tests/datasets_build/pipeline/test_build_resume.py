@@ -16,8 +16,8 @@ import pytest
 from scripted_build import Summarizer, build, finished_requests, outcome_of, row, write_rows
 
 from datasets_build.pipeline.records import DEFECTS
-from datasets_build.summaries.journal import JournalWriteError
 from inftythink_graph.errors import ServerUnavailableError
+from inftythink_graph.journal import JournalWriteError
 
 
 def _killable(source: Path, output: Path, log: Path) -> None:

@@ -20,7 +20,7 @@ from datasets_build.pipeline.records import Overlong, read_outcome
 from datasets_build.row_tokens import row_length
 from datasets_build.segmentation.segment import Segment, segment_chain
 from datasets_build.sources.examples import Example
-from datasets_build.summaries.journal import read_journal
+from inftythink_graph.journal import read_journal
 from inftythink_graph.models import bundled_path
 
 REASON = "left out before its summaries: a row of its example is too long"

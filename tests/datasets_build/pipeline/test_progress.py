@@ -11,7 +11,7 @@ from scripted_build import build, options, row, write_rows
 from datasets_build.pipeline.progress import BuildCounts, Rates, progress_line
 from datasets_build.pipeline.records import Built, Failed, read_outcome
 from datasets_build.pipeline.row_counts import known_rows
-from datasets_build.summaries.journal import read_journal
+from inftythink_graph.journal import read_journal
 
 
 def test_records_are_what_they_were(tmp_path: Path) -> None:

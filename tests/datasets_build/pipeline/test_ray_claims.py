@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from datasets_build.pipeline.ray_claims import Claims
-from datasets_build.summaries.journal import Journal, JournalWriteError
 from datasets_build.summaries.request_cache import RequestCache
+from inftythink_graph.journal import Journal, JournalWriteError
 
 REPLY = {"text": "a summary"}
 

@@ -23,8 +23,8 @@ from scripted_chat import ScriptedChat
 from datasets_build.pipeline.build import BuildResult, build_dataset
 from datasets_build.pipeline.options import BuildOptions
 from datasets_build.pipeline.progress import BuildCounts, BuildView
-from datasets_build.summaries.journal import JournalWriteError, read_journal
 from inftythink_graph.errors import ServerUnavailableError
+from inftythink_graph.journal import JournalWriteError, read_journal
 from inftythink_graph.models import bundled_path
 
 pytestmark = pytest.mark.integration

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from scripted_summarizer import EXAMPLE, SEGMENTS, Ran, Summarizer, graph_of
 
-from datasets_build.summaries.journal import Journal
 from datasets_build.summaries.request_cache import RequestCache
 from inftythink_graph import InvalidInputError
+from inftythink_graph.journal import Journal
 from inftythink_graph.state import no_usage
 
 

@@ -8,8 +8,8 @@ import pytest
 from langchain_core.exceptions import ContextOverflowError
 from scripted_summarizer import SEGMENT, Ran, Summarizer, words
 
-from datasets_build.summaries.requests import is_transport_error
 from inftythink_graph.errors import ServerUnavailableError
+from inftythink_graph.models.transport import is_transport_error
 
 
 def test_transport_errors_are_waited_out_and_are_no_attempts(ran: Ran) -> None:

@@ -133,7 +133,7 @@ class Journal:
             self._lock.acquire()
         except Timeout:
             raise JournalBusyError(
-                f"{self.path} is being written already; wait for that build to end, or give this one another folder"
+                f"{self.path} is being written already: wait for that run to end, or give this one another folder"
             ) from None
         except OSError as error:
             raise self._failed(error) from error
@@ -278,7 +278,7 @@ class Journal:
             place += len(part)
         record = _record(b"".join(parts))
         if record is None or record[0] != key:
-            raise JournalBrokenError(f"{self.path} changed under the build: byte {offset} no longer holds {key!r}")
+            raise JournalBrokenError(f"{self.path} changed while it was open: byte {offset} no longer holds {key!r}")
         return record[1]
 
     def __contains__(self, key: object) -> bool:

@@ -1,0 +1,61 @@
+"""Options that several commands share: the model, and the text format that it is asked in."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from inftythink_graph.errors import InvalidInputError
+from inftythink_graph.protocol import Protocol
+
+__all__ = ["add_model_options", "add_protocol_options", "chat_model", "protocol_of"]
+
+
+def add_model_options(group: Any) -> None:
+    """The options that :func:`chat_model` reads."""
+    group.add_argument("--base-url", help="an OpenAI-compatible server, for example http://127.0.0.1:8000/v1")
+    group.add_argument("--model", help="name on the server, or a local checkpoint folder; default: the only one served")
+    group.add_argument("--api-key", help="key of the server; default: $VLLM_API_KEY or $OPENAI_API_KEY")
+
+
+def add_protocol_options(group: Any) -> None:
+    """The options that :func:`protocol_of` reads."""
+    group.add_argument(
+        "--protocol",
+        choices=("native", "prompted"),
+        help="native for models trained on the format, prompted for any other; by default the model's card decides",
+    )
+    group.add_argument("--history", choices=("user", "assistant"), default="user", help="turn that holds the summary")
+
+
+def chat_model(base_url: str | None, model: str | None, api_key: str | None, **options: Any) -> Any:
+    """The chat model that the options name; without a server a checkpoint in this process, by default the bundled one.
+
+    Args:
+        base_url: address of a server.
+        model: name on the server, or a folder.
+        api_key: key of the server.
+        options: further fields of the model.
+    """
+    if base_url:
+        from inftythink_graph.models import ChatVLLM
+
+        key = {"api_key": api_key} if api_key else {}
+        return ChatVLLM(base_url=base_url, **({"model": model} if model else {}), **key, **options)
+    from inftythink_graph.models import EmbeddedChatModel
+
+    return EmbeddedChatModel(**({"model_path": model} if model else {}), **options)
+
+
+def protocol_of(args: argparse.Namespace) -> Protocol | None:
+    """The text format that the options name; None leaves it to the model's card.
+
+    Raises:
+        InvalidInputError: the two options don't go together.
+    """
+    if not args.protocol and args.history == "user":
+        return None
+    try:
+        return Protocol(args.protocol or "native", args.history)
+    except ValueError as error:
+        raise InvalidInputError(str(error)) from error
