@@ -147,6 +147,11 @@ class EmbeddedChatModel(BaseChatModel):
         """As :meth:`count_prompt_tokens`, without blocking the event loop."""
         return await asyncio.to_thread(self.count_prompt_tokens, messages)
 
+    def get_token_ids(self, text: str) -> list[int]:
+        """Token ids of ``text``, without special tokens added."""
+        ids: list[int] = self._loaded()[0].tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+        return ids
+
     def _request(self, messages: list[BaseMessage], stop: list[str] | None, options: dict[str, Any]) -> Request:
         from inftythink_graph.models._generate import Request
 

@@ -1,0 +1,147 @@
+"""What the evaluation harness costs: wall-clock time against a plain loop of requests to the same server.
+
+The plain loop is what one would write by hand with ``openai.AsyncOpenAI``: render, ask, parse, next epoch, compare the
+boxed answer as a string; a semaphore bounds the questions under way. The harness does the same requests through the
+graph, scores by ``inftythink_graph.answers``, and keeps every trial on disk. Both run at temperature 0 on the same
+questions in alternation, each in every round; their answers must be the same. Ratios are of one round's two times.
+
+Run as: ``python benchmarks/evaluation_overhead.py`` (starts vLLM with the bundled model; ``--base-url`` and ``--model``
+for a server that runs; ``--json FILE`` for the figures).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import openai
+
+from inftythink_graph import ChatVLLM
+from inftythink_graph.answers import extract_answer
+from inftythink_graph.evaluation.harness import aevaluate
+from inftythink_graph.evaluation.methods import InftyThink
+from inftythink_graph.evaluation.tasks import Task, load_task
+from inftythink_graph.models import bundled_path
+from inftythink_graph.models.base import ModelCard
+from inftythink_graph.nodes.reason import TAG_TOKENS
+from inftythink_graph.protocol import Protocol, parse
+from inftythink_graph.serve import running_server
+
+__all__ = ["main"]
+
+MAX_EPOCHS = 200
+
+
+async def _plain_answer(client: openai.AsyncOpenAI, model: str, question: str, limit: int) -> tuple[str | None, int]:
+    """Answer and requests of one question."""
+    protocol, summary = Protocol(), None
+    for epoch in range(1, MAX_EPOCHS + 1):
+        reply = await client.chat.completions.create(
+            model=model,
+            messages=protocol.render(question, summary),  # type: ignore[arg-type]
+            max_tokens=limit,
+            temperature=0.0,
+            extra_body={"skip_special_tokens": False},
+        )
+        choice = reply.choices[0]
+        parsed = parse(choice.message.content or "", choice.finish_reason)
+        if parsed.kind == "conclusion":
+            return extract_answer(parsed.conclusion), epoch
+        if parsed.kind != "summary":
+            return None, epoch  # a plain loop gives up where the graph would have the segment summarized
+        summary = parsed.summary
+    return None, MAX_EPOCHS
+
+
+async def plain_loop(
+    url: str, model: str, tasks: Sequence[Task], limit: int, concurrency: int
+) -> dict[str, str | None]:
+    """The answers of a loop written by hand, by question."""
+    gate = asyncio.Semaphore(concurrency)
+    async with openai.AsyncOpenAI(base_url=url, api_key="none", timeout=600) as client:
+
+        async def one(question: str) -> str | None:
+            async with gate:
+                return (await _plain_answer(client, model, question, limit))[0]
+
+        questions = [question for task in tasks for question in task.questions]
+        answers = await asyncio.gather(*(one(question.text) for question in questions))
+    return {question.id: answer for question, answer in zip(questions, answers, strict=True)}
+
+
+async def harness(url: str, model: str, tasks: Sequence[Task], concurrency: int, folder: Path) -> dict[str, str | None]:
+    """The answers of the harness, by question."""
+    method = InftyThink(
+        ChatVLLM(base_url=url, model=model), max_epochs=MAX_EPOCHS, temperature=0.0, on_exhausted="return"
+    )
+    answers: dict[str, str | None] = {}
+    for task in tasks:
+        run = await aevaluate(task, method, folder / task.name.split(":")[0], samples=1, concurrency=concurrency)
+        answers |= {trial["question"]: trial["answer"] for trial in run.trials}
+    return answers
+
+
+@contextmanager
+def _server(base_url: str | None, model: str | None) -> Iterator[tuple[str, str]]:
+    if base_url:
+        yield base_url, model or openai.OpenAI(base_url=base_url, api_key="none").models.list().data[0].id
+        return
+    with running_server(model or str(bundled_path()), name="bundled", startup_timeout=900) as server:
+        yield server.base_url, "bundled"
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--base-url", help="a server that runs, with a model trained on the bundled model's problems")
+    parser.add_argument("--model", help="its name there, or a folder to serve")
+    parser.add_argument("--count", type=int, default=64, help="problems of each family (default: %(default)s)")
+    parser.add_argument("--families", nargs="+", default=["gcd"], help="default: gcd")
+    parser.add_argument("--steps", default="min_steps=20,max_steps=60", help="depth (default: %(default)s)")
+    parser.add_argument("--concurrency", type=int, default=64)
+    parser.add_argument("--rounds", type=int, default=4, help="default: %(default)s; the first is not counted")
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    args = parser.parse_args(argv)
+    card = ModelCard.read(args.model or bundled_path()) or ModelCard.read(bundled_path())
+    assert card is not None
+    limit = card.eta + card.summary_budget + TAG_TOKENS
+    tasks = [load_task(f"{family}:{args.steps},count={args.count}") for family in args.families]
+    ratios, differing, times = [], 0, []
+    with _server(args.base_url, args.model) as (url, model), tempfile.TemporaryDirectory() as folder:
+        for number in range(args.rounds):
+            seconds: dict[str, float] = {}
+            answers: dict[str, dict[str, str | None]] = {}
+            # Which goes first alternates: whatever drifts in the machine then hits both alike.
+            for name in ("plain", "harness") if number % 2 else ("harness", "plain"):
+                start = time.perf_counter()
+                if name == "plain":
+                    answers[name] = asyncio.run(plain_loop(url, model, tasks, limit, args.concurrency))
+                else:
+                    run = harness(url, model, tasks, args.concurrency, Path(folder) / str(number))
+                    answers[name] = asyncio.run(run)
+                seconds[name] = time.perf_counter() - start
+            differing += sum(answers["plain"][name] != answer for name, answer in answers["harness"].items())
+            times.append(seconds)
+            print(f"round {number}: {seconds}, ratio {seconds['harness'] / seconds['plain']:.3f}", flush=True)
+            if number:
+                ratios.append(seconds["harness"] / seconds["plain"])
+    figures = {
+        "questions": sum(len(task.questions) for task in tasks),
+        "rounds": times,
+        "ratio": statistics.median(ratios),
+        "differing_answers": differing,
+    }
+    print(f"harness / plain loop: {figures['ratio']:.3f} (median of {len(ratios)}); differing answers: {differing}")
+    if args.json:
+        args.json.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
