@@ -37,6 +37,7 @@ _FORMS = {
     "window": "window=TOKENS",
 }
 _PROBES = 8
+_MARGIN = 1.5  # between the tokens of a step in the probes and in any chain
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,11 @@ class LongHorizonSpec:
         if self.windows is None or self.window is None:
             return self.tokens
         return self.windows[0] * self.window, self.windows[1] * self.window
+
+    @property
+    def step_bounds(self) -> tuple[int, int | None]:
+        """Fewest and most steps of a chain; no most where the depth in tokens bounds it."""
+        return self.min_steps or 1, self.max_steps or (None if self.token_bounds else _DEFAULT_MAX_STEPS)
 
     def __str__(self) -> str:
         """The specification in its one canonical spelling."""
@@ -104,10 +110,9 @@ def parse_spec(text: str) -> LongHorizonSpec:
         raise InvalidInputError(f"{text}: give the depth as tokens or as windows, not both")
     if (spec.windows is None) != (spec.window is None):
         raise InvalidInputError(f"{text}: windows=LOW-HIGH and window=TOKENS need each other")
-    if (spec.min_steps or 1) > (spec.max_steps or _DEFAULT_MAX_STEPS) and not (spec.token_bounds and not spec.max_steps):
-        raise InvalidInputError(
-            f"{text}: min_steps {spec.min_steps} is above max_steps {spec.max_steps or _DEFAULT_MAX_STEPS}"
-        )
+    low, high = spec.step_bounds
+    if high is not None and low > high:
+        raise InvalidInputError(f"{text}: min_steps {low} is above max_steps {high}")
     return spec
 
 
@@ -121,7 +126,9 @@ def _read_range(text: str, name: str, value: str) -> tuple[float, float]:
     match = _RANGE.fullmatch(value)
     low, high = (float(match[1]), float(match[2])) if match else (1.0, 0.0)
     if low > high or high <= 0:
-        raise InvalidInputError(f"{text}: {name} must be LOW-HIGH with LOW at most HIGH, as in {name}=16-64, got {value!r}")
+        raise InvalidInputError(
+            f"{text}: {name} must be LOW-HIGH with LOW at most HIGH, as in {name}=16-64, got {value!r}"
+        )
     return low, high
 
 
@@ -143,7 +150,9 @@ def draw(spec: LongHorizonSpec, *, seed: int, count_tokens: CountTokens | None =
 
     bounds = spec.token_bounds
     if bounds and count_tokens is None:
-        raise InvalidInputError(f"{spec}: a depth in tokens needs a tokenizer; without one, give min_steps and max_steps")
+        raise InvalidInputError(
+            f"{spec}: a depth in tokens needs a tokenizer; without one, give min_steps and max_steps"
+        )
     depths: dict[tuple[int, ...], int] = {}
 
     def fits(problem: Problem) -> bool:
@@ -174,14 +183,15 @@ def _step_bounds(spec: LongHorizonSpec, seed: int, count_tokens: CountTokens | N
 
     Narrowing saves drawing, solving and counting chains that are far too long or too short; what it leaves is counted.
     """
-    low, high = spec.min_steps or 1, spec.max_steps or _DEFAULT_MAX_STEPS
+    low, high = spec.step_bounds
     bounds = spec.token_bounds
     if bounds is None or count_tokens is None:
-        return low, high
+        return low, high or _DEFAULT_MAX_STEPS
     from datasets_build.synthetic import generate
 
     probes = generate(spec.family, _PROBES, seed=seed, split="test", min_steps=20, max_steps=100)
     sizes = [count_tokens(problem.chain) / len(problem.steps) for problem in probes]
-    low = max(low, int(bounds[0] / (1.5 * max(sizes))))
-    deepest = int(bounds[1] / (min(sizes) / 1.5)) + 1
-    return low, max(low, min(spec.max_steps or deepest, deepest))
+    shortest, longest = min(sizes) / _MARGIN, max(sizes) * _MARGIN  # tokens of a step
+    low = max(low, int(bounds[0] / longest))
+    deepest = int(bounds[1] / shortest) + 1
+    return low, max(low, min(high or deepest, deepest))
