@@ -61,9 +61,7 @@ def _half(match: re.Match[str]) -> str:
 
 def _ratios(left: str, right: str) -> bool | None:
     """1:2:3 is 2:4:6. A ratio of two parts is a fraction as well, and left to what compares those."""
-    parts = [
-        [Fraction(part) for part in text.split(":")] if _RATIO.fullmatch(text) else [] for text in (left, right)
-    ]
+    parts = [[Fraction(part) for part in text.split(":")] if _RATIO.fullmatch(text) else [] for text in (left, right)]
     if max(len(parts[0]), len(parts[1])) < 3:
         return None
     if len(parts[0]) != len(parts[1]):

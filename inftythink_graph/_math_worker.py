@@ -50,39 +50,70 @@ def _parse(text: str) -> tuple[Any, ...]:
     return tuple(parse(text, extraction_config=configs, parsing_timeout=None))
 
 
-@lru_cache(maxsize=2048)
-def _value(text: str) -> complex | None:
+def _leaves(item: Any) -> list[Any]:
+    """The expressions that a set, an interval, a tuple or a matrix is made of; of all else the item itself."""
+    from sympy import FiniteSet, Interval, MatrixBase, Tuple, Union
+
+    if isinstance(item, Union):
+        item = Union(*item.args)  # evaluated: [2,3] and [3,4] make up [2,4]
+    if isinstance(item, Interval):
+        parts = [item.start, item.end]
+    elif isinstance(item, FiniteSet | Tuple | Union):
+        parts = list(item.args)
+    elif isinstance(item, MatrixBase):
+        parts = item.flat()
+    else:
+        return [item]
+    return [leaf for part in parts for leaf in _leaves(part)]
+
+
+def _value(item: Any) -> complex | None:
     """The number that an expression is where its variables have certain values; None for all that is no expression.
 
     Bare symbols may stand for words, and percent signs for two numbers each: both have no value here.
     """
-    from sympy import Expr, I, MatrixExpr, Rational, Symbol, UnevaluatedExpr
+    from sympy import Expr, I, MatrixExpr, Rational, Symbol, UnevaluatedExpr, oo
     from sympy.core.function import AppliedUndef
 
-    item = next(iter(_parse(text)), None)
+    if item in (oo, -oo):
+        return complex(float(item))
     if not isinstance(item, Expr) or isinstance(item, MatrixExpr | Symbol) or item.has(UnevaluatedExpr, AppliedUndef):
         return None
-    values = {
+    points = {
         symbol: I if symbol.name == "i" else 1 + Rational(crc32(symbol.name.encode()) % 997, 1000)
         for symbol in item.free_symbols
     }
     try:
-        number = complex(item.subs(values).evalf(15))
+        number = complex(item.subs(points).evalf(15))
     except (ArithmeticError, AttributeError, NotImplementedError, TypeError, ValueError):  # whatever has no value
         return None
     return number if cmath.isfinite(number) else None
 
 
-def _apart(candidate: str, gold: str) -> bool:
-    """Whether two expressions differ at a point, and so for certain, without a search for a common form.
+@lru_cache(maxsize=2048)
+def _values(text: str) -> tuple[complex, ...] | None:
+    """The values of all that an answer is made of; None where one of them has none."""
+    found = [_value(leaf) for parsed in _parse(text)[:1] for leaf in _leaves(parsed)]
+    values = tuple(value for value in found if value is not None)
+    return values if len(values) == len(found) else None
 
-    That search takes most of the time of a comparison, and most of it for wrong answers. The margin is wider than what
-    math-verify's rounding to six places forgives.
+
+def _near(left: complex, right: complex) -> bool:
+    """With a margin that is wider than what math-verify's rounding to six places forgives."""
+    if cmath.isinf(left) or cmath.isinf(right):
+        return left == right
+    return abs(left - right) <= 1e-5 + 1e-9 * max(abs(left), abs(right))
+
+
+def _apart(candidate: str, gold: str) -> bool:
+    """Whether one answer has a value that the other has not: then they differ, without a search for a common form.
+
+    That search takes most of the time of a comparison, and most of it for wrong answers.
     """
-    left, right = _value(candidate), _value(gold)
+    left, right = _values(candidate), _values(gold)
     if left is None or right is None:
         return False
-    return abs(left - right) > 1e-5 + 1e-9 * max(abs(left), abs(right))
+    return any(not any(_near(a, b) for b in others) for side, others in ((left, right), (right, left)) for a in side)
 
 
 def _is_standard_form(item: Any) -> bool:

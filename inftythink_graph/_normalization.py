@@ -129,15 +129,12 @@ def _compare_in_order(left: Sequential, right: Sequential, depth: int) -> Compar
 def _compare_collections(left: Sequential, right: Sequential, depth: int) -> Comparison | Undecided:
     """Two unordered collections: decided where all elements are plain numbers, or say what variables are."""
     named = assignments(left.elements), assignments(right.elements)
-    if named[0] and named[1]:
-        if named[0].keys() != named[1].keys():
-            return Comparison.DIFFERENT
-        values = [[value for name in sorted(side) for value in side[name]] for side in named if side]
-        if max(len(side) for side in named if side) > 1:
-            if len(values[0]) == len(values[1]) == len(named[0]):  # x = 1, y = 2: one value for each
-                return _compare_in_order(Sequential("(", tuple(values[0]), ")"), Sequential("(", tuple(values[1]), ")"), depth)
-            return Undecided(str(left), str(right))
-        left, right = (Sequential("", tuple(side), "") for side in values)  # x = 1, x = 2
+    if named[0] and named[1] and (result := _compare_assignments(named[0], named[1], depth)):
+        return result
+    left, right = (
+        Sequential("", tuple(*values.values()), "") if values and len(values) == 1 else side  # x = 1, x = 2
+        for side, values in zip((left, right), named, strict=True)
+    )
     quantities = [[quantity(element) for element in side.elements] for side in (left, right)]
     if any(_GROUPED_DIGITS.search(str(side)) for side in (left, right)) or any(
         item is None or item.unit or item.places for items in quantities for item in items
@@ -145,6 +142,18 @@ def _compare_collections(left: Sequential, right: Sequential, depth: int) -> Com
         return Undecided(str(left), str(right))
     numbers = [{item.value for item in items if item is not None} for items in quantities]
     return Comparison.EQUAL if numbers[0] == numbers[1] else Comparison.DIFFERENT
+
+
+def _compare_assignments(
+    left: dict[str, list[str]], right: dict[str, list[str]], depth: int
+) -> Comparison | Undecided | None:
+    """What both say of the same variables, one value for each; None for several values of one variable."""
+    if left.keys() != right.keys():
+        return Comparison.DIFFERENT
+    if any(len(values) > 1 for values in (*left.values(), *right.values())):
+        return None
+    sides = [Sequential("(", tuple(side[name][0] for name in sorted(left)), ")") for side in (left, right)]
+    return _compare_in_order(*sides, depth)
 
 
 def _compare_matrices(left: list[list[str]], right: list[list[str]], depth: int) -> Comparison | None:
@@ -229,7 +238,9 @@ def _decide(candidate: str, gold: str, depth: int = 0) -> Comparison | Undecided
 
 
 def _compare_assigned(candidate: str, gold: str, depth: int) -> Comparison | Undecided | None:
-    """x = 5 as what it says of x; None where neither is such an answer, or one is another relation."""
+    """x = 5 as what it says of x; None where neither is such an answer, or one is another relation or a list."""
+    if any(parts and assignments(parts.elements) for parts in (sequence(candidate), sequence(gold))):
+        return None
     assigned = ASSIGNED.fullmatch(candidate), ASSIGNED.fullmatch(gold)
     if assigned[0] and assigned[1] and assigned[0][1] == assigned[1][1]:
         return _decide(assigned[0][2], assigned[1][2], depth + 1)

@@ -23,10 +23,7 @@ _QUANTITY = re.compile(
 _BASED = re.compile(
     r"\(?([\dA-Z]+)\)? ?(?:_ ?\{? ?\(? ?(\d{1,2}|[a-z]{3,8}) ?\)? ?\}?|(?:in )?base ?(\d{1,2}|[a-z]{3,8}))"
 )
-_BASES = {
-    name: number
-    for number, name in enumerate("two three four five six seven eight nine ten eleven twelve".split(), 2)
-}
+_BASES = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10}
 _CURRENCIES = {"": "", "$": "dollar", "\u20ac": "euro", "\u00a3": "pound sterling", "\u00a5": "yen"}
 _TRAILING_UNIT = re.compile(r"(.*[^\s^_\\]) ?(\\text ?\{[^{}]*\} ?(?:\^ ?\{?[23]\}?)?)", re.DOTALL)
 _UNIT = re.compile(r"(?P<words>[A-Za-z.]+(?:(?: per |[ -]| ?/ ?)[A-Za-z.]+){0,3}) ?(?:\^ ?\{?(?P<power>[23])\}?)?")
@@ -173,7 +170,7 @@ def unit_ratio(unit: str, other: str) -> Fraction | None:
 
 
 def without_unit(text: str) -> tuple[str, str]:
-    r"""A number in tidied ``text``, rational or not, without the ``\text`` unit behind it, and the unit; "" for none."""
+    r"""A number in tidied ``text``, rational or not, without the unit in ``\text`` behind it; and the unit, or ""."""
     match = _TRAILING_UNIT.fullmatch(text)
     if match is None or re.search(r"[A-Za-z]", re.sub(r"\\[A-Za-z]+", "", match[1])):
         return text, ""

@@ -53,9 +53,11 @@ _WORD_PI = re.compile(r"(?<![A-Za-z\\])pi(?![A-Za-z])")
 _PLAIN_POWER = re.compile(r"\^ ?(-?\d*\.\d+)")
 _THIN_SPACED_THOUSANDS = re.compile(r"(?<=\d)\\,(?=\d{3}(?!\d))")
 _SPACED_THOUSANDS = re.compile(r"\d{1,3}(?: \d{3})+")
+_NUMBER_AFTER_BRACE = re.compile(r"(\\text ?\{[^{}]*\})|\} ?(\d{2,}(?:\.\d+)?)")
 _REPEATING = re.compile(r"(\d{0,50})\.(\d{0,50})\\(?:overline|bar|dot)\s?(?:\{(\d{1,50})\}|(\d))")
 _SET_BUILDER = re.compile(
-    r"\\\{ ?[A-Za-z](?: ?\\in ?\\mathbb ?\{?R\}?)? ?(?::|\\mid(?![a-z])|\|) ?(.+[<>].+|.+\\(?:le|ge|ne|lt|gt)(?![a-z]).+)\\\}"
+    r"\\\{ ?[A-Za-z](?: ?\\in ?\\mathbb ?\{?R\}?)? ?(?::|\\mid(?![a-z])|\|) ?"
+    r"(.+[<>].+|.+\\(?:le|ge|ne|lt|gt)(?![a-z]).+)\\\}"
 )
 _TEXT_COMMANDS = re.compile(r"\\(?:textbf|textit|textrm|textnormal|mathrm|mathbf|mathit|mbox|hbox|operatorname)\s?\{")
 _SINGLE_GROUP = re.compile(r"([_^])\s?\{(\w)\}(?!\s?\d)")  # 2^{3}4 isn't 2^34
@@ -105,7 +107,7 @@ def tidy(answer: str) -> str:
     text = _ROOT_SIGN.sub(r"\\sqrt{\1\2}", text)
     text = _SHORT_ROOT.sub(r"\\sqrt{\1}", text)
     text = _WORD_PI.sub(r"\\pi ", text)
-    text = _PLAIN_POWER.sub(r"^{\1}", text)
+    text = _PLAIN_POWER.sub(lambda m: f"^{{{_fraction(Fraction(m[1]))}}}", text)
     text = _REPEATING.sub(_repeating, text)
     text = _SINGLE_GROUP.sub(r"\1\2", text)
     text = SPACED.sub(" ", text).strip()
@@ -119,7 +121,10 @@ def _repeating(match: re.Match[str]) -> str:
     r"""A repeating decimal, 0.1\overline{6}, as the fraction that it is."""
     start, repeated = match[1] + match[2], match[3] or match[4]
     nines = 10 ** len(match[2]) * (10 ** len(repeated) - 1)
-    value = Fraction(int(start + repeated) - int(start or 0), nines)
+    return _fraction(Fraction(int(start + repeated) - int(start or 0), nines))
+
+
+def _fraction(value: Fraction) -> str:
     return str(value) if value.denominator == 1 else f"\\frac{{{value.numerator}}}{{{value.denominator}}}"
 
 
@@ -145,8 +150,14 @@ def _balanced(text: str) -> bool:
 
 
 def for_algebra(text: str) -> str:
-    """Tidied text as a LaTeX parser takes it: percent signs escaped, dollars as a currency left out."""
+    """Tidied text as a LaTeX parser takes it: percent signs escaped, dollars as a currency left out.
+
+    Behind a fraction, math-verify takes the first digit after any brace for a denominator and reads 16 as 1 times 6:
+    numbers get braces of their own there.
+    """
     text = text.replace("\\$", "").replace("%", "\\%")
+    if "\\frac" in text:
+        text = _NUMBER_AFTER_BRACE.sub(lambda m: m[1] or f"}}{{{m[2]}}}", text)
     return text.replace("$", "") if text.count("$") == 1 else text
 
 

@@ -36,9 +36,7 @@ def chosen_letter(answer: str, options: Sequence[str] = ()) -> str | None:
         return letter if not options or letter in LETTERS[: len(options)] else None
     # By text alone: an option that only algebra could find equal is not what was written.
     fitting = [
-        letter
-        for letter, option in zip(LETTERS, options, strict=False)
-        if decide(answer, option) is Comparison.EQUAL
+        letter for letter, option in zip(LETTERS, options, strict=False) if decide(answer, option) is Comparison.EQUAL
     ]
     return fitting[0] if len(fitting) == 1 else None
 

@@ -20,7 +20,8 @@ MATH_PROMPT = "{problem}\n\nPlease reason step by step, and put your final answe
 """The prompt in use by the field for mathematics."""
 
 CHOICE_PROMPT = (
-    "{problem}\n\nPlease reason step by step, and put the letter of the correct option within \\boxed{}, as in \\boxed{A}."
+    "{problem}\n\nPlease reason step by step, and put the letter of the correct option within \\boxed{},"
+    " as in \\boxed{A}."
 )
 """The prompt of multiple choice; ``{problem}`` includes the lettered options."""
 
@@ -108,12 +109,13 @@ def _load(name_or_path: str, seed: int, count_tokens: CountTokens | None) -> Tas
     path = Path(file if columns else name_or_path)
     if not path.is_file():
         raise InvalidInputError(
-            f"there is no task and no file {str(path)!r}; allowed: {', '.join(HUB_TASKS)} (each also as NAME=FILE.jsonl),"
-            f" {', '.join(FAMILIES)} (with options after a colon), or a file of JSON lines"
+            f"there is no task and no file {str(path)!r}; allowed: {', '.join(HUB_TASKS)} (each also as"
+            f" NAME=FILE.jsonl), {', '.join(FAMILIES)} (with options after a colon), or a file of JSON lines"
         )
     lines, digest = file_rows(path)
     questions = read_questions(lines, columns, seed=seed)
-    return Task(name if columns else path.stem, tuple(questions), str(path), f"sha256:{digest}", _default_prompt(questions))
+    name = name if columns else path.stem
+    return Task(name, tuple(questions), str(path), f"sha256:{digest}", _default_prompt(questions))
 
 
 def _default_prompt(questions: Sequence[Question]) -> str:
