@@ -152,8 +152,8 @@ def _compare_assignments(
         return Comparison.DIFFERENT
     if any(len(values) > 1 for values in (*left.values(), *right.values())):
         return None
-    sides = [Sequential("(", tuple(side[name][0] for name in sorted(left)), ")") for side in (left, right)]
-    return _compare_in_order(*sides, depth)
+    first, second = (Sequential("(", tuple(side[name][0] for name in sorted(left)), ")") for side in (left, right))
+    return _compare_in_order(first, second, depth)
 
 
 def _compare_matrices(left: list[list[str]], right: list[list[str]], depth: int) -> Comparison | None:
