@@ -43,7 +43,7 @@ _SECOND_CHOICE = re.compile(r"\(?[A-J][).:]? ?(?:[,/&]|or\b|and\b) ?\(?[A-J](?![
 
 def choice_letter(answer: str) -> str | None:
     r"""The letter A to J that ``answer`` is (``C``, ``(c)``, ``\text{(C)}``), else None."""
-    letter = _choice(tidy(answer))
+    letter = _choice(tidy(answer)) if len(answer) <= MAX_CHARACTERS else ""
     return letter.upper() if letter else None
 
 
@@ -61,6 +61,8 @@ def stated_choice(answer: str) -> str | None:
 
     An answer that names two letters, ``(A) or (B)``, names none.
     """
+    if len(answer) > MAX_CHARACTERS:
+        return None
     text = tidy(answer)
     plain = SPACED.sub(" ", TEXT.sub(r" \1 ", text)).strip()
     plain = plain[match.end() :] if (match := _CHOICE_WORD.match(plain)) else plain

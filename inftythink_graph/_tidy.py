@@ -53,7 +53,7 @@ _WORD_PI = re.compile(r"(?<![A-Za-z\\])pi(?![A-Za-z])")
 _PLAIN_POWER = re.compile(r"\^ ?(-?\d*\.\d+)")
 _THIN_SPACED_THOUSANDS = re.compile(r"(?<=\d)\\,(?=\d{3}(?!\d))")
 _SPACED_THOUSANDS = re.compile(r"\d{1,3}(?: \d{3})+")
-_NUMBER_AFTER_BRACE = re.compile(r"(\\text ?\{[^{}]*\})|\} ?(\d{2,}(?:\.\d+)?)")
+_NUMBER_AFTER_BRACE = re.compile(r"(\\text ?\{[^{}]*\})|\} ?(\d{2,}(?:\.\d+)?|\d\.\d+)")
 _REPEATING = re.compile(r"(\d{0,50})\.(\d{0,50})\\(?:overline|bar|dot)\s?(?:\{(\d{1,50})\}|(\d))")
 _SET_BUILDER = re.compile(
     r"\\\{ ?[A-Za-z](?: ?\\in ?\\mathbb ?\{?R\}?)? ?(?::|\\mid(?![a-z])|\|) ?"

@@ -37,7 +37,7 @@ _FORMS = {
     "window": "window=TOKENS",
 }
 _PROBES = 8
-_MARGIN = 1.5  # between the tokens of a step in the probes and in any chain
+_MARGIN = 1.15  # between the tokens of a step in the probes and in any chain
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,15 +7,19 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hard_pairs import DIFFERENT, EQUAL
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from inftythink_graph._normalization import decide
 from inftythink_graph._tidy import Undecided
-from inftythink_graph.evaluation.scoring import ascore, score
+from inftythink_graph.answers import Comparison
+from inftythink_graph.evaluation.scoring import ascore, chosen_letter, score
 from inftythink_graph.evaluation.trials import Question, Scoring
 
 
@@ -54,6 +58,83 @@ def test_no_pair_is_listed_as_both() -> None:
     seen = [(answer, gold) for answer, gold, _ in EXPECTED]
     assert len(seen) == len(set(seen))
     assert len(ALGEBRA) > 100, "the pairs must try the algebra as well as the text"
+
+
+_COMMANDS = [
+    "\\overline{",
+    "\\pmod{",
+    "\\text{",
+    "\\frac",
+    "\\pi",
+    "^\\circ",
+    "\\{",
+    "\\}",
+    "\\begin{pmatrix}",
+    "\\end{pmatrix}",
+]
+_MARKS = [
+    "}",
+    "{",
+    "(",
+    ")",
+    "[",
+    "]",
+    ",",
+    ";",
+    ":",
+    ".",
+    "&",
+    "\\\\",
+    "\\,",
+    "_",
+    "^",
+    "=",
+    "<",
+    "|",
+    "$",
+    "%",
+    "\u20ac",
+    "\u221a",
+    " ",
+]
+_PARTS = [
+    "0",
+    "7",
+    "16",
+    "cm",
+    "base",
+    "mod",
+    "am",
+    "pi",
+    "x",
+    "R",
+    "r",
+    "(A)",
+    " or ",
+    "B)",
+    "the ",
+    "\u0663",
+    "\u00b2",
+]
+
+
+@settings(max_examples=400, deadline=None)
+@given(*[st.lists(st.sampled_from([*_COMMANDS, *_MARKS, *_PARTS]), max_size=25).map("".join)] * 2)
+def test_no_text_is_too_odd_to_be_compared(left: str, right: str) -> None:
+    decide(left, right)
+    chosen_letter(left, [right, "x"])
+    same = decide(f" {left}", left)
+    assert same is (Comparison.EQUAL if left.strip() else Comparison.DIFFERENT)
+
+
+@pytest.mark.parametrize("piece", ["(", "\\{x:<", "0.", "7", "\\text{", "1,", "} 16", "_(", "1:", " ", "\\overline{"])
+def test_the_longest_texts_take_no_time(piece: str) -> None:
+    text = (piece * 2000)[:1999]
+    started = time.process_time()
+    decide(text, text[:-1] + "}")
+    decide(text, "7")
+    chosen_letter(piece * 10**6, ["x", "y"])
+    assert time.process_time() - started < 5
 
 
 # --- off the main thread, on a loaded machine ------------------------------------------------------------------------
