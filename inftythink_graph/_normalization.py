@@ -7,7 +7,18 @@ from __future__ import annotations
 
 import re
 
-from inftythink_graph._quantities import compare_based, compare_quantities, quantity
+from inftythink_graph._forms import compare_forms
+from inftythink_graph._quantities import compare_based, compare_quantities, quantity, unit_ratio, without_unit
+from inftythink_graph._structures import (
+    ASSIGNED,
+    Sequential,
+    as_tuple,
+    assignments,
+    is_composite,
+    matrix,
+    separate_cases,
+    sequence,
+)
 from inftythink_graph._tidy import (
     MAX_CHARACTERS,
     SPACED,
@@ -20,17 +31,19 @@ from inftythink_graph._tidy import (
     tidy,
 )
 
-__all__ = ["choice_letter", "decide", "is_plain"]
+__all__ = ["choice_letter", "decide", "is_plain", "stated_choice"]
 
 # --- multiple choice -------------------------------------------------------------------------------------------------
 
 _CHOICE = re.compile(r"[(\[{]?([A-Ja-j])[)\]}]?[.:]?")
 _MARKED_CHOICE = re.compile(r"(?:\(([A-J])\)|([A-J])[).:])[ $\\]")
+_CHOICE_WORD = re.compile(r"(?:option|choice|answer) ?:? ?", re.IGNORECASE)
+_SECOND_CHOICE = re.compile(r"\(?[A-J][).:]? ?(?:[,/&]|or\b|and\b) ?\(?[A-J](?![A-Za-z])")
 
 
 def choice_letter(answer: str) -> str | None:
     r"""The letter A to J that ``answer`` is (``C``, ``(c)``, ``\text{(C)}``), else None."""
-    letter = _choice(tidy(answer))
+    letter = _choice(tidy(answer)) if len(answer) <= MAX_CHARACTERS else ""
     return letter.upper() if letter else None
 
 
@@ -43,78 +56,133 @@ def _choice(text: str) -> str:
     return match[1] if len(plain) == 1 else match[1].upper()
 
 
-# --- words and sequences ---------------------------------------------------------------------------------------------
+def stated_choice(answer: str) -> str | None:
+    """The letter A to J that ``answer`` names, alone or before the option's text (``(C) red``, ``C. red``), else None.
+
+    An answer that names two letters, ``(A) or (B)``, names none.
+    """
+    if len(answer) > MAX_CHARACTERS:
+        return None
+    text = tidy(answer)
+    plain = SPACED.sub(" ", TEXT.sub(r" \1 ", text)).strip()
+    plain = plain[match.end() :] if (match := _CHOICE_WORD.match(plain)) else plain
+    if _SECOND_CHOICE.match(plain):
+        return None
+    if letter := _choice(plain):
+        return letter.upper()
+    marked = _MARKED_CHOICE.match(f"{plain} ")
+    return (marked[1] or marked[2]) if marked else None
+
+
+# --- words and degrees -----------------------------------------------------------------------------------------------
 
 _WORDS = re.compile(r"[^\W\d_]{2,}(?:[ '-][^\W\d_]+)*")
-_ASSIGNED = re.compile(r"([A-Za-z]|\\(?:theta|alpha|beta|lambda|mu)) ?(?:=|\\in(?![A-Za-z])) ?(.+)", re.DOTALL)
+_ARTICLE = re.compile(r"(?:the|an?) ")
 _RELATION = re.compile(r"[=<>]|\\(?:le|ge|ne|in|lt|gt)(?![A-Za-z])")
 _DEEPEST = 4  # nesting of sequences and assignments that is looked into
 _GROUPED_DIGITS = re.compile(r"\d,\d{3}(?!\d)")
+_DEGREES = re.compile(r"(\d+(?:\.\d+)?|\\frac\{\d+\}\{\d+\}) ?\^\\circ(?! ?[CF])")
 
 
 def _words(text: str) -> str | None:
     """Folded words where tidied ``text`` is nothing else: in a text command, or of four letters and up."""
     words = SPACED.sub(" ", TEXT.sub(r"\1", text)).strip(" .\"'").casefold()
+    words = words[match.end() :] if (match := _ARTICLE.match(words)) else words
     if not _WORDS.fullmatch(words):
         return None
-    if not TEXT.fullmatch(text) and not WORD_LIKE.fullmatch(words):
-        return None
-    return re.sub(r"^(?:the|an?) ", "", words)
+    return words if TEXT.fullmatch(text) or WORD_LIKE.fullmatch(words) else None
 
 
-def _sequence(text: str) -> tuple[str, list[str], str] | None:
-    r"""Opening bracket, elements, closing bracket of a tuple, interval, set or bare list of two elements and up."""
-    if "\\begin" in text or "\\pm" in text:
-        return None
-    closing = {"(": (")", "]"), "[": (")", "]"), "\\{": ("\\}",)}
-    opening, end, body = "", "", text
-    for mark in closing:
-        if text.startswith(mark) and text.endswith(closing[mark]) and len(text) > len(mark) + 1:
-            opening, end = mark, "\\}" if mark == "\\{" else text[-1]
-            body = text[len(mark) : -len(end)]
-            break
-    elements, depth, start = [], 0, 0
-    for index, character in enumerate(body):
-        depth += (character in "([{") - (character in ")]}")
-        if depth < 0:  # the brackets at the two ends aren't a pair: (0,1) \cup (2,3)
-            return None
-        if character == "," and depth == 0:
-            elements.append(body[start:index].strip())
-            start = index + 1
-    elements.append(body[start:].strip())
-    return (opening, elements, end) if len(elements) > 1 and all(elements) and depth == 0 else None
+def _in_radians(text: str, other: str) -> str:
+    """``text`` with its degrees as radians where ``other`` is in multiples of pi: 30 degrees are pi/6."""
+    if "^\\circ" in text and "\\pi" in other and "^\\circ" not in other:
+        return _DEGREES.sub(r"(\\frac{\\pi}{180} \\cdot \1)", text)
+    return text
 
 
-def _compare_sequences(candidate: str, gold: str, depth: int) -> Comparison | Undecided | None:
-    """What brackets and elements say; None where one of the two isn't a sequence."""
-    left, right = _sequence(candidate), _sequence(gold)
-    if left is None or right is None:
-        return None
-    brackets = {left[0] + left[2], right[0] + right[2]}
-    pairs = [_decide(a, b, depth + 1) for a, b in zip(left[1], right[1], strict=False)]
-    if brackets <= {"", "\\{\\}"}:
-        return _compare_collections(left[1], right[1], candidate, gold)
+# --- sequences -------------------------------------------------------------------------------------------------------
+
+
+def _compare_sequences(left: Sequential, right: Sequential, depth: int) -> Comparison | Undecided:
+    """What brackets and elements say."""
+    brackets = {left.brackets, right.brackets}
+    if left.is_collection and right.is_collection:
+        return _compare_collections(left, right, depth)
     if "\\{\\}" in brackets:
         return Comparison.DIFFERENT  # a set has no order
-    if len(left[1]) != len(right[1]) or Comparison.DIFFERENT in pairs:
+    if len(left.elements) != len(right.elements):
         return Comparison.DIFFERENT
+    if len(brackets) == 2 and len(left.elements) == 2 and brackets != {"()", ""}:
+        return Comparison.DIFFERENT  # intervals that differ in their ends
     if len(brackets) == 2:
-        if len(left[1]) == 2 and brackets != {"()", ""}:
-            return Comparison.DIFFERENT  # intervals that differ in their ends
         # A point without its brackets, or a list in square ones: the order still counts.
-        candidate, gold = (f"({', '.join(elements)})" for elements in (left[1], right[1]))
-    return Comparison.EQUAL if all(pair is Comparison.EQUAL for pair in pairs) else Undecided(candidate, gold)
+        left, right = (Sequential("(", side.elements, ")") for side in (left, right))
+    return _compare_in_order(left, right, depth)
 
 
-def _compare_collections(left: list[str], right: list[str], candidate: str, gold: str) -> Comparison | Undecided:
-    """Two unordered collections: decided where all elements are plain numbers."""
-    quantities = [[quantity(element) for element in elements] for elements in (left, right)]
-    if any(_GROUPED_DIGITS.search(text) for text in (candidate, gold)) or any(
+def _compare_in_order(left: Sequential, right: Sequential, depth: int) -> Comparison | Undecided:
+    """Two sequences of one length, element by element."""
+    pairs = [_decide(a, b, depth + 1) for a, b in zip(left.elements, right.elements, strict=True)]
+    if Comparison.DIFFERENT in pairs:
+        return Comparison.DIFFERENT
+    return Comparison.EQUAL if all(pair is Comparison.EQUAL for pair in pairs) else Undecided(str(left), str(right))
+
+
+def _compare_collections(left: Sequential, right: Sequential, depth: int) -> Comparison | Undecided:
+    """Two unordered collections: decided where all elements are plain numbers, or say what variables are."""
+    named = assignments(left.elements), assignments(right.elements)
+    if named[0] and named[1] and (result := _compare_assignments(named[0], named[1], depth)):
+        return result
+    left, right = (
+        Sequential("", tuple(*values.values()), "") if values and len(values) == 1 else side  # x = 1, x = 2
+        for side, values in zip((left, right), named, strict=True)
+    )
+    quantities = [[quantity(element) for element in side.elements] for side in (left, right)]
+    if any(_GROUPED_DIGITS.search(str(side)) for side in (left, right)) or any(
         item is None or item.unit or item.places for items in quantities for item in items
     ):
-        return Undecided(candidate, gold)
-    values = [{item.value for item in items if item is not None} for items in quantities]
-    return Comparison.EQUAL if values[0] == values[1] else Comparison.DIFFERENT
+        return Undecided(str(left), str(right))
+    numbers = [{item.value for item in items if item is not None} for items in quantities]
+    return Comparison.EQUAL if numbers[0] == numbers[1] else Comparison.DIFFERENT
+
+
+def _compare_assignments(
+    left: dict[str, list[str]], right: dict[str, list[str]], depth: int
+) -> Comparison | Undecided | None:
+    """What both say of the same variables, one value for each; None for several values of one variable."""
+    if left.keys() != right.keys():
+        return Comparison.DIFFERENT
+    if any(len(values) > 1 for values in (*left.values(), *right.values())):
+        return None
+    first, second = (Sequential("(", tuple(side[name][0] for name in sorted(left)), ")") for side in (left, right))
+    return _compare_in_order(first, second, depth)
+
+
+def _compare_matrices(left: list[list[str]], right: list[list[str]], depth: int) -> Comparison | None:
+    """Two matrices by shape and entries; None where an entry takes algebra."""
+    if (len(left), len(left[0])) != (len(right), len(right[0])):
+        return Comparison.DIFFERENT
+    entries = [tuple(entry for row in rows for entry in row) for rows in (left, right)]
+    pairs = [_decide(a, b, depth + 1) for a, b in zip(*entries, strict=True)]
+    if Comparison.DIFFERENT in pairs:
+        return Comparison.DIFFERENT
+    return Comparison.EQUAL if all(pair is Comparison.EQUAL for pair in pairs) else None
+
+
+def _compare_composites(candidate: str, gold: str, depth: int) -> Comparison | Undecided:
+    """Two tidied answers of which at least one may be a sequence or a matrix."""
+    tables = matrix(candidate), matrix(gold)
+    if tables[0] and tables[1]:
+        return _compare_matrices(tables[0], tables[1], depth) or Undecided(candidate, gold)
+    # A vector may be written as a tuple.
+    sides = sequence(candidate), sequence(gold)
+    sides = sides[0] or sequence(as_tuple(candidate) or ""), sides[1] or sequence(as_tuple(gold) or "")
+    if sides[0] and sides[1]:
+        return _compare_sequences(sides[0], sides[1], depth)
+    return Undecided(candidate, gold)
+
+
+# --- the whole -------------------------------------------------------------------------------------------------------
 
 
 def is_plain(gold: str) -> bool:
@@ -129,10 +197,11 @@ def decide(candidate: str, gold: str) -> Comparison | Undecided:
         return Comparison.EQUAL if gold.strip() else Comparison.DIFFERENT
     if max(len(candidate), len(gold)) > MAX_CHARACTERS:
         return Comparison.DIFFERENT
-    decided = _decide(tidy(candidate), tidy(gold))
+    left, right = tidy(candidate), tidy(gold)
+    decided = _decide(_in_radians(left, right), _in_radians(right, left))
     if isinstance(decided, Comparison):
         return decided
-    return Undecided(for_algebra(decided.candidate), for_algebra(decided.gold))
+    return Undecided(*separate_cases(for_algebra(decided.candidate), for_algebra(decided.gold)))
 
 
 def _decide(candidate: str, gold: str, depth: int = 0) -> Comparison | Undecided:
@@ -144,8 +213,8 @@ def _decide(candidate: str, gold: str, depth: int = 0) -> Comparison | Undecided
     quantities = quantity(candidate), quantity(gold)
     words = _words(candidate), _words(gold)
     letters = _choice(candidate), _choice(gold)
-    if letters[1] and (marked := _MARKED_CHOICE.match(TEXT.sub(r"\1 ", candidate))):
-        letters = (marked[1] or marked[2]), letters[1]
+    if letters[1].isupper() and not letters[0]:
+        letters = stated_choice(candidate) or "", letters[1]
     if letters[0] and letters[1]:
         same = letters[0].upper() == letters[1].upper() and not (letters[0] + letters[1]).islower()
         return Comparison.EQUAL if same else Comparison.DIFFERENT
@@ -157,15 +226,41 @@ def _decide(candidate: str, gold: str, depth: int = 0) -> Comparison | Undecided
         return Comparison.EQUAL if words[0] == words[1] else Comparison.DIFFERENT
     if all(plain):
         return Comparison.DIFFERENT  # a letter, a number and a word are never equal to one another
-    if based := compare_based(candidate, gold):
-        return based
+    if form := compare_based(candidate, gold) or compare_forms(candidate, gold):
+        return form
+    if (plain[0] and is_composite(gold)) or (plain[1] and is_composite(candidate)):
+        return Comparison.DIFFERENT
     if depth == _DEEPEST:
         return Undecided(candidate, gold)
-    assigned = _ASSIGNED.fullmatch(candidate), _ASSIGNED.fullmatch(gold)
+    return (
+        _compare_assigned(candidate, gold, depth)
+        or _compare_units(candidate, gold, depth)
+        or _compare_composites(candidate, gold, depth)
+    )
+
+
+def _compare_assigned(candidate: str, gold: str, depth: int) -> Comparison | Undecided | None:
+    """x = 5 as what it says of x; None where neither is such an answer, or one is another relation or a list."""
+    if any(parts and assignments(parts.elements) for parts in (sequence(candidate), sequence(gold))):
+        return None
+    assigned = ASSIGNED.fullmatch(candidate), ASSIGNED.fullmatch(gold)
     if assigned[0] and assigned[1] and assigned[0][1] == assigned[1][1]:
         return _decide(assigned[0][2], assigned[1][2], depth + 1)
     if assigned[0] and not assigned[1] and not _RELATION.search(gold):
         return _decide(assigned[0][2], gold, depth + 1)
     if assigned[1] and not assigned[0] and not _RELATION.search(candidate):
         return _decide(candidate, assigned[1][2], depth + 1)
-    return _compare_sequences(candidate, gold, depth) or Undecided(candidate, gold)
+    return None
+
+
+def _compare_units(candidate: str, gold: str, depth: int) -> Comparison | Undecided | None:
+    """Irrational numbers with units in text mode, as rational ones are compared; None where there is no unit."""
+    (left, unit), (right, other) = without_unit(candidate), without_unit(gold)
+    if not unit and not other:
+        return None
+    if unit and other and unit != other:
+        ratio = unit_ratio(unit, other)
+        if ratio is None:
+            return Comparison.DIFFERENT
+        left = f"\\frac{{{ratio.numerator}}}{{{ratio.denominator}}} \\cdot ({left})"
+    return _decide(left, right, depth + 1)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum
+from fractions import Fraction
+from functools import lru_cache
 
 __all__ = [
     "MAX_CHARACTERS",
@@ -43,9 +45,20 @@ class Undecided:
 
 _SPACE_COMMANDS = re.compile(r"(?<!\\)\\(?:[,;:! ]|quad(?![A-Za-z])|qquad(?![A-Za-z])|displaystyle(?![A-Za-z]))|~")
 _SIZE_COMMANDS = re.compile(r"\\(?:left|right|big|Big|bigg|Bigg)[lr]?(?![A-Za-z])\.?")
-_FRACTION_COMMANDS = re.compile(r"\\[dtc]frac(?![A-Za-z])")
-_SHORT_FRACTION = re.compile(r"\\frac\s?(?:\{([^{}]{1,50})\}|(\d))\s?(?:\{([^{}]{1,50})\}|(\d))")
+_FRACTION_COMMANDS = re.compile(r"\\[dtc](frac|binom)(?![A-Za-z])")
+_SHORT_FRACTION = re.compile(r"\\(frac|binom)\s?(?:\{([^{}]{1,50})\}|(\d))\s?(?:\{([^{}]{1,50})\}|(\d))")
 _SHORT_ROOT = re.compile(r"\\sqrt\s?([A-Za-z\d])")
+_ROOT_SIGN = re.compile("\u221a\\s?(?:\\(([^()]{1,50})\\)|(\\d+|[A-Za-z]))")
+_WORD_PI = re.compile(r"(?<![A-Za-z\\])pi(?![A-Za-z])")
+_PLAIN_POWER = re.compile(r"\^ ?(-?\d*\.\d+)")
+_THIN_SPACED_THOUSANDS = re.compile(r"(?<=\d)\\,(?=\d{3}(?!\d))")
+_SPACED_THOUSANDS = re.compile(r"\d{1,3}(?: \d{3})+")
+_NUMBER_AFTER_BRACE = re.compile(r"(\\text ?\{[^{}]*\})|\} ?(\d{2,}(?:\.\d+)?|\d\.\d+)")
+_REPEATING = re.compile(r"(\d{0,50})\.(\d{0,50})\\(?:overline|bar|dot)\s?(?:\{(\d{1,50})\}|(\d))")
+_SET_BUILDER = re.compile(
+    r"\\\{ ?[A-Za-z](?: ?\\in ?\\mathbb ?\{?R\}?)? ?(?::|\\mid(?![a-z])|\|) ?"
+    r"(.+[<>].+|.+\\(?:le|ge|ne|lt|gt)(?![a-z]).+)\\\}"
+)
 _TEXT_COMMANDS = re.compile(r"\\(?:textbf|textit|textrm|textnormal|mathrm|mathbf|mathit|mbox|hbox|operatorname)\s?\{")
 _SINGLE_GROUP = re.compile(r"([_^])\s?\{(\w)\}(?!\s?\d)")  # 2^{3}4 isn't 2^34
 SPACED = re.compile(r"\s+")
@@ -68,10 +81,14 @@ _REPLACEMENTS = (
     ("\\leq", "\\le"),
     ("\\geq", "\\ge"),
     ("\\neq", "\\ne"),
+    ("\\varnothing", "\\emptyset"),
+    ("\\langle", "("),
+    ("\\rangle", ")"),
     ("\\%", "%"),
 )
 
 
+@lru_cache(maxsize=1024)
 def tidy(answer: str) -> str:
     r"""One spelling for what LaTeX can spell in many ways. ``\text`` stays: it tells units and words from variables."""
     text = answer.strip()
@@ -81,14 +98,34 @@ def tidy(answer: str) -> str:
     text = re.sub(r"(?<=\d,)\s+(?=\d{3}\b)", "", text) if ",\\!" in answer else text
     for old, new in _REPLACEMENTS:
         text = text.replace(old, new)
+    text = _THIN_SPACED_THOUSANDS.sub("", text)
     text = _SPACE_COMMANDS.sub(" ", text)
     text = _SIZE_COMMANDS.sub("", text)
-    text = _FRACTION_COMMANDS.sub(r"\\frac", text)
+    text = _FRACTION_COMMANDS.sub(r"\\\1", text)
     text = _TEXT_COMMANDS.sub(r"\\text{", text)
-    text = _SHORT_FRACTION.sub(lambda m: f"\\frac{{{m[1] or m[2]}}}{{{m[3] or m[4]}}}", text)
+    text = _SHORT_FRACTION.sub(lambda m: f"\\{m[1]}{{{m[2] or m[3]}}}{{{m[4] or m[5]}}}", text)
+    text = _ROOT_SIGN.sub(r"\\sqrt{\1\2}", text)
     text = _SHORT_ROOT.sub(r"\\sqrt{\1}", text)
+    text = _WORD_PI.sub(r"\\pi ", text)
+    text = _PLAIN_POWER.sub(lambda m: f"^{{{_fraction(Fraction(m[1]))}}}", text)
+    text = _REPEATING.sub(_repeating, text)
     text = _SINGLE_GROUP.sub(r"\1\2", text)
-    return SPACED.sub(" ", text).strip()
+    text = SPACED.sub(" ", text).strip()
+    if _SPACED_THOUSANDS.fullmatch(text):
+        return text.replace(" ", "")
+    builder = _SET_BUILDER.fullmatch(text)
+    return builder[1].strip() if builder else text
+
+
+def _repeating(match: re.Match[str]) -> str:
+    r"""A repeating decimal, 0.1\overline{6}, as the fraction that it is."""
+    start, repeated = match[1] + match[2], match[3] or match[4]
+    nines = 10 ** len(match[2]) * (10 ** len(repeated) - 1)
+    return _fraction(Fraction(int(start + repeated) - int(start or 0), nines))
+
+
+def _fraction(value: Fraction) -> str:
+    return str(value) if value.denominator == 1 else f"\\frac{{{value.numerator}}}{{{value.denominator}}}"
 
 
 def _unwrap(text: str) -> str:
@@ -113,8 +150,14 @@ def _balanced(text: str) -> bool:
 
 
 def for_algebra(text: str) -> str:
-    """Tidied text as a LaTeX parser takes it: percent signs escaped, dollars as a currency left out."""
+    """Tidied text as a LaTeX parser takes it: percent signs escaped, dollars as a currency left out.
+
+    Behind a fraction, math-verify takes the first digit after any brace for a denominator and reads 16 as 1 times 6:
+    numbers get braces of their own there.
+    """
     text = text.replace("\\$", "").replace("%", "\\%")
+    if "\\frac" in text:
+        text = _NUMBER_AFTER_BRACE.sub(lambda m: m[1] or f"}}{{{m[2]}}}", text)
     return text.replace("$", "") if text.count("$") == 1 else text
 
 

@@ -44,8 +44,9 @@ def _decided(candidate: str | None, gold: str, timeout: float) -> Comparison | U
 def compare(candidate: str | None, gold: str, *, timeout: float = DEFAULT_TIMEOUT) -> Comparison:
     """Whether two answers mean the same.
 
-    A missing unit is forgiven, a wrong one isn't; 50% equals 50 and 0.5; a rounded decimal equals the exact number from
-    six places on; the order counts in tuples, the ends in intervals, neither in sets and bare lists.
+    A missing unit, base or modulus is forgiven, a wrong one isn't; 50% equals 50 and 0.5; a rounded decimal equals the
+    exact number from six places on; the order counts in tuples, the ends in intervals, neither in sets and bare lists;
+    a vector may be written as a tuple. The page on evaluation tasks lists all rules.
 
     Args:
         candidate: the answer to judge; None, for no answer, differs from everything.

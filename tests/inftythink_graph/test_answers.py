@@ -100,6 +100,9 @@ TOWER = "9^{9^{9^{9}}}+1"  # never comes back from one big-integer power
         ("5", "x=5", EQUAL),
         ("x = 5.0", "x=5", EQUAL),
         ("[-2,7]", r"x \in [-2,7]", EQUAL),
+        # matrices
+        (r"\begin{bmatrix} -0.2 \\ 18/5 \end{bmatrix}", r"\begin{pmatrix} -1/5 \\ 18/5 \end{pmatrix}", EQUAL),
+        (r"\begin{pmatrix}1&2\\3&5\end{pmatrix}", r"\begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}", DIFFERENT),
         ("", "5", DIFFERENT),
         ("5", "", DIFFERENT),
         ("x" * 5000, "x" * 4999, DIFFERENT),
@@ -164,9 +167,9 @@ def test_a_timeout_that_is_no_time_is_refused() -> None:
         (r"[\pi^2/8, 5\pi^2/4]", r"\left[ \frac{\pi^2}{8}, \frac{5 \pi^2}{4} \right]", EQUAL),
         (r"(3, \pi/2)", r"\left( 3, \frac{\pi}{2} \right)", EQUAL),
         ("y-2x=3", "y = 2x + 3", EQUAL),
-        (r"\begin{bmatrix} -0.2 \\ 18/5 \end{bmatrix}", r"\begin{pmatrix} -1/5 \\ 18/5 \end{pmatrix}", EQUAL),
+        (r"\begin{bmatrix} -0.2 \\ \sqrt{4} \end{bmatrix}", r"\begin{pmatrix} -1/5 \\ 2 \end{pmatrix}", EQUAL),
         ("2^{3}4", "2^{34}", DIFFERENT),
-        (r"\begin{pmatrix}1&2\\3&5\end{pmatrix}", r"\begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}", DIFFERENT),
+        (r"\begin{pmatrix}1&2\\3&5\end{pmatrix}", r"\begin{pmatrix} 1 & 2 \\ 3 & \sqrt{5} \end{pmatrix}", DIFFERENT),
     ],
 )
 def test_algebra(candidate: str, gold: str, expected: Comparison) -> None:
