@@ -127,7 +127,7 @@ class _Thinker:
         if needed <= 0:
             return made, "answered", malformed
         if len(made) > 4 and rng.random() < 0.3:
-            return made[: rng.randrange(4, len(made))], "stalled", malformed
+            return made[: rng.randrange(4, len(made))], "stalled", min(malformed, 4)
         return made, "exhausted", malformed
 
     def chance(self, depth: int, epochs: int) -> float:
