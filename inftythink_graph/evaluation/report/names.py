@@ -42,8 +42,8 @@ def run_names(runs: Sequence[Run]) -> list[str]:
             telling.setdefault(left.label, set()).update(keys)
     names = []
     for run in runs:
-        keys = [key for key in run.config if key in telling.get(run.label, ())]
-        told = ", ".join(f"{key} {shown_value(run.config[key])}" for key in keys)
+        differing = [key for key in run.config if key in telling.get(run.label, ())]
+        told = ", ".join(f"{key} {shown_value(run.config[key])}" for key in differing)
         names.append((one_line_text(run.label) or "unnamed") + (f" ({told})" if told else ""))
     seen: set[tuple[str, str]] = set()
     for run, name in zip(runs, names, strict=True):

@@ -89,7 +89,8 @@ def _join(axes: Any, summaries: Sequence[RunSummary], measure: str) -> None:
 
 def _steps(axes: Any, curve: Curve, style: Look, label: str, start: float, end: float) -> None:
     """A step curve with its error band, a marker at its end, carried on faintly to the end of the axis."""
-    xs, ys, errors = list(curve.budgets), _percent(curve.accuracies), _percent(curve.errors)
+    xs: list[float] = [*curve.budgets]
+    ys, errors = _percent(curve.accuracies), _percent(curve.errors)
     if xs[0] > start:
         xs, ys, errors = [start, *xs], [0.0, *ys], [0.0, *errors]
     line: dict[str, Any] = {"color": style.color, "ls": style.dashes}

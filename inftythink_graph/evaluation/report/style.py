@@ -115,10 +115,15 @@ def power_ticks(axes: Any) -> None:
 
 
 def add_legend(figure: Figure, axes: Any, title: str) -> None:
-    """The legend below the panels, and the title above them."""
+    """The legend below the panels, in as many columns as the figure is wide enough for, and the title above them."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     handles, labels = axes.get_legend_handles_labels()
-    widest = max((len(label) for label in labels), default=0)
-    columns = max(int(13.5 * figure.get_figwidth()) // (widest + 6), 1)
-    place: dict[str, Any] = {"loc": "outside lower center", "ncols": min(columns, len(labels)) or 1}
-    figure.legend(handles, labels, fontsize=9, frameon=False, **place)
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    for columns in range(len(labels), 0, -1):
+        place: dict[str, Any] = {"loc": "outside lower center", "ncols": columns}
+        legend = figure.legend(handles, labels, fontsize=9, frameon=False, **place)
+        if columns == 1 or legend.get_window_extent(renderer).width < 0.98 * figure.bbox.width:
+            break
+        legend.remove()
     figure.suptitle(label_text(title), fontsize=12)

@@ -8,6 +8,7 @@ from itertools import combinations
 from typing import Any
 
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from trial_runs import HOSTILE, example_runs, trial
 
 from inftythink_graph.evaluation.report import RunSummary, summarize
@@ -20,8 +21,6 @@ from inftythink_graph.evaluation.report.pictures import (
 )
 from inftythink_graph.evaluation.report.style import looks
 from inftythink_graph.evaluation.trials import Question, Run
-
-pytest.importorskip("matplotlib")
 
 LABELS = ["$x_1$ costs $5", "_hidden", "a" * 200, HOSTILE, "plain"]
 
@@ -44,24 +43,24 @@ def test_nothing_covers_anything_else(kind: str, hostile: bool) -> None:
     """The legend, the panels with their labels, and the title keep apart; so do the ticks' labels of each axis."""
     figure = PICTURES[kind][1](summaries(hostile), None)
     assert figure is not None
-    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
-    figure.draw(renderer)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    renderer = canvas.get_renderer()
     legend, title = figure.legends[0], figure._suptitle  # type: ignore[attr-defined]
     boxes = [axes.get_tightbbox(renderer) for axes in figure.axes]
     boxes += [legend.get_window_extent(renderer), title.get_window_extent(renderer)]
     assert not [pair for pair in combinations(boxes, 2) if pair[0].overlaps(pair[1])]
-    width, height = figure.canvas.get_width_height()
+    width, height = canvas.get_width_height()
     assert all(box.x0 >= 0 and box.y0 >= 0 and box.x1 <= width and box.y1 <= height for box in boxes)
     assert len(legend.get_texts()) == 5
     for axes in figure.axes:
         assert axes.get_xlabel()
-        for axis in (axes.xaxis, axes.yaxis):
+        for axis in (axes.xaxis, figure.axes[0].yaxis):  # the panels share the vertical axis
             low, high = sorted(axis.get_view_interval())
             ticks = [tick.label1 for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
             extents = [text.get_window_extent(renderer) for text in ticks if text.get_text() and text.get_visible()]
-            assert len(extents) <= 14
+            assert 3 <= len(extents) <= 14
             assert not [pair for pair in combinations(extents, 2) if pair[0].overlaps(pair[1])]
-    assert len([tick for tick in figure.axes[0].get_xticks()]) >= 3
 
 
 def test_points_stand_at_mean_cost_and_accuracy() -> None:
