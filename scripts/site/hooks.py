@@ -150,6 +150,7 @@ def command_help(command: str) -> str:
 def _parser(command: str) -> argparse.ArgumentParser:
     from datasets_build.pipeline import cli as build_data
     from inftythink_graph import cli, serve
+    from inftythink_graph.evaluation import command as evaluation
 
     if command == "inftythink":
         return cli.build_parser()
@@ -158,6 +159,8 @@ def _parser(command: str) -> argparse.ArgumentParser:
         return serve.build_parser()
     if name == "build-data":
         return build_data.build_parser()
+    if name in ("eval", "report"):
+        return evaluation.evaluation_parser() if name == "eval" else evaluation.report_parser()
     for action in cli.build_parser()._subparsers._group_actions if program == "inftythink" else ():  # type: ignore[union-attr]
         if name in (action.choices or {}):
             return action.choices[name]  # type: ignore[index, no-any-return, call-overload]

@@ -35,7 +35,7 @@ class CountingModel(BaseChatModel):
 
     Attributes:
         chain: think in one chain.
-        fault: called before every reply with the requests so far; may raise.
+        fault: called before every reply with the request's number, from 1; may raise.
         delay: seconds that a reply takes.
     """
 
@@ -68,12 +68,13 @@ class CountingModel(BaseChatModel):
         self, messages: list[BaseMessage], stop: Any = None, run_manager: Any = None, **kwargs: Any
     ) -> ChatResult:
         self._asked.append(kwargs)
+        number = len(self._asked)
         self._busy += 1
         self._busiest = max(self._busy, self._busiest)
         try:
             await asyncio.sleep(self.delay)
             if self.fault is not None:
-                self.fault(len(self._asked))
+                self.fault(number)
         finally:
             self._busy -= 1
         text = str(messages[0].content)

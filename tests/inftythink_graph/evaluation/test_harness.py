@@ -66,7 +66,7 @@ def test_one_chain_is_one_epoch(tmp_path: Path) -> None:
     assert run.traces["n3", 0]["epochs"][0]["segment"] == "that is 3"
 
 
-class Killed(BaseException):
+class Killed(Exception):
     pass
 
 
@@ -150,7 +150,8 @@ def test_a_server_that_comes_back_costs_no_epoch(tmp_path: Path, method: Any, mo
     assert trial["correct"]
     assert len(trial["contexts"]) == (1 if method is Vanilla else 3)
     assert len(model.asked) == 2 * len(trial["contexts"])
-    assert [wait for wait in waits if wait > 0.1]
+    if method is InftyThink:  # the other one waits with a sleep of its own
+        assert len([wait for wait in waits if wait > 0.1]) == 3
 
 
 def test_an_error_that_would_hit_every_question_ends_the_run_and_says_what_it_was(tmp_path: Path) -> None:
