@@ -37,14 +37,16 @@ def chat_model(base_url: str | None, model: str | None, api_key: str | None, **o
         api_key: key of the server.
         options: further fields of the model.
     """
+    given: dict[str, Any]
     if base_url:
         from inftythink_graph.models import ChatVLLM
 
-        key = {"api_key": api_key} if api_key else {}
-        return ChatVLLM(base_url=base_url, **({"model": model} if model else {}), **key, **options)
+        given = {"model": model, "api_key": api_key, **options}
+        return ChatVLLM(base_url=base_url, **{name: value for name, value in given.items() if value})
     from inftythink_graph.models import EmbeddedChatModel
 
-    return EmbeddedChatModel(**({"model_path": model} if model else {}), **options)
+    given = {"model_path": model, **options}
+    return EmbeddedChatModel(**{name: value for name, value in given.items() if value})
 
 
 def protocol_of(args: argparse.Namespace) -> Protocol | None:

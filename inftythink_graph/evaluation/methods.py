@@ -278,7 +278,7 @@ class Vanilla:
                     result = await avanilla(self.model, text, max_tokens=await self._room(text), **options)
         except ContextOverflowError:
             return Outcome(None, "cut", False, 0, [[]], no_usage(), [])
-        usage = Usage(**{**result.usage, "seconds": time.perf_counter() - start})  # type: ignore[typeddict-item]
+        usage: Usage = {**result.usage, "seconds": time.perf_counter() - start}
         status: TrialStatus = "cut" if result.cut else "answered" if result.conclusion else "exhausted"
         kind = "conclusion" if result.conclusion else "cut" if result.cut else "malformed"
         return Outcome(

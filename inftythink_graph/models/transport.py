@@ -38,7 +38,7 @@ def patience(tries: int = 8, *, backoff: float = 1.0) -> RetryPolicy:
         max_interval=_LONGEST_WAIT,
         max_attempts=tries,
         jitter=True,
-        retry_on=is_transport_error,  # type: ignore[arg-type]  # typed for Exception, called with one
+        retry_on=is_transport_error,
     )
 
 
