@@ -1,0 +1,1 @@
+"""Reports of an evaluation, computed from its records alone."""
