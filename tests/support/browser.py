@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -72,9 +73,9 @@ class Visitor:
 
 
 @contextmanager
-def opened(chromium: Browser, address: str) -> Iterator[Visitor]:
-    """A page in a browser session of its own."""
-    context = chromium.new_context(viewport={"width": 1100, "height": 800})
+def opened(chromium: Browser, address: str, **options: Any) -> Iterator[Visitor]:
+    """A page in a browser session of its own, with the context's options, for example ``color_scheme``."""
+    context = chromium.new_context(**{"viewport": {"width": 1100, "height": 800}, **options})
     try:
         yield Visitor(context, address)
     finally:
