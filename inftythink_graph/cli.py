@@ -64,7 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
         "serve", add_help=False, help="serve a model with vLLM, with the flags that the reasoner profits from"
     )
     commands.add_parser("eval", add_help=False, help="measure models on benchmarks: InftyThink against one long chain")
-    commands.add_parser("report", add_help=False, help="tables and pictures of what was measured")
+    commands.add_parser("report", add_help=False, help="tables, pictures and a page of what was measured")
     commands.add_parser(
         "build-data", add_help=False, help="make training data of long chains of thought, of any data set"
     )

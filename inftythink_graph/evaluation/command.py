@@ -81,7 +81,7 @@ def report_parser() -> argparse.ArgumentParser:
     """The parser of ``inftythink report``."""
     parser = argparse.ArgumentParser(
         prog="inftythink report",
-        description="Tables (Markdown, CSV, JSON) and pictures of one or several evaluations.",
+        description="Tables (Markdown, CSV, JSON), pictures and a page of one or several evaluations.",
     )
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="folders of `inftythink eval`")
     parser.add_argument("--to", type=Path, metavar="FOLDER", help="where to (default: report in the first folder)")
@@ -156,19 +156,19 @@ async def _run(tasks: Sequence[Task], methods: Sequence[Method], args: argparse.
     return runs
 
 
-def _report(runs: Sequence[Run], folder: Path) -> None:
+def _report(runs: Sequence[Run], folder: Path, max_trajectories: int | None = None) -> None:
     from inftythink_graph.evaluation.report import write_report
     from inftythink_graph.evaluation.report.names import run_names
     from inftythink_graph.evaluation.report.summary import common_window, summarize
     from inftythink_graph.evaluation.report.tables import main_table
 
-    files = write_report(runs, folder)
+    files = write_report(runs, folder, max_trajectories=max_trajectories)
     unit = common_window(runs)
     table = main_table(
         [summarize(run, name=name, window=unit) for run, name in zip(runs, run_names(runs), strict=True)]
     )
     print(table.markdown())
-    print(f"report: {files[0]}", file=sys.stderr)
+    print(f"report: {files[0]}, {files[1]}", file=sys.stderr)
 
 
 def evaluate(argv: Sequence[str]) -> int:
@@ -186,5 +186,5 @@ def report(argv: Sequence[str]) -> int:
     """Run ``inftythink report``; returns the exit code."""
     args = report_parser().parse_args(argv)
     runs = [read_run(run) for folder in args.folders for run in find_runs(folder)]
-    _report(runs, args.to or args.folders[0] / "report")
+    _report(runs, args.to or args.folders[0] / "report", args.max_trajectories)
     return 0

@@ -19,6 +19,7 @@ NOT_EXECUTED = {
     "docs/checkpoints.md": 1,
     "README.md": 5,
     "docs/build-data.md": 6,
+    "docs/evaluation.md": 1,
     "docs/faithful-training.md": 1,
     "docs/gpu-server.md": 2,
     "docs/parallel-paths.md": 1,

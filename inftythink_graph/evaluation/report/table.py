@@ -110,6 +110,17 @@ class Table:
         lines += [[shown(cell, col.kind) for cell, col in zip(row, self.columns, strict=True)] for row in self.rows]
         return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
+    def texts(self) -> list[list[str]]:
+        """The cells as they are read, the columns' names first; nothing is escaped."""
+        rows = [
+            [
+                cell if isinstance(cell, str) else shown(cell, column.kind)
+                for cell, column in zip(row, self.columns, strict=True)
+            ]
+            for row in self.rows
+        ]
+        return [[column.name for column in self.columns], *rows]
+
     def csv(self) -> str:
         """The table as CSV: percentages and points as in Markdown, standard errors in columns of their own."""
         out = io.StringIO()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from inftythink_graph.evaluation.report import long_tables, tables
 from inftythink_graph.evaluation.report.comparisons import ComparedPair, compare_all
 from inftythink_graph.evaluation.report.document import Picture, by_task, document
 from inftythink_graph.evaluation.report.names import run_names, slugs
+from inftythink_graph.evaluation.report.page import write_page
 from inftythink_graph.evaluation.report.pictures import PICTURES
 from inftythink_graph.evaluation.report.style import looks, new_figure
 from inftythink_graph.evaluation.report.summary import RunSummary, common_window, summarize
@@ -55,8 +57,12 @@ def write_report(
     window: int | None = None,
     shared_only: bool = False,
     seed: int = 0,
+    max_trajectories: int | None = None,
 ) -> list[Path]:
-    """Write the report of an evaluation: ``report.md`` with its pictures (PNG and SVG), CSV tables, ``report.json``.
+    """Write the report of an evaluation.
+
+    ``report.md`` with its pictures (PNG and SVG), CSV tables, ``report.json``, and ``index.html``, a page of its own on
+    which every trial can be looked at (:func:`~inftythink_graph.evaluation.report.page.write_page`).
 
     The same runs make the same files.
 
@@ -66,9 +72,10 @@ def write_report(
         window: tokens of the window that depths are multiples of; by default the smallest in the runs' configs.
         shared_only: compare runs whose problems differ on those that they share.
         seed: of the draws of the comparisons.
+        max_trajectories: how many texts the page holds at most; None for all that were kept.
 
     Returns:
-        The files, ``report.md`` first.
+        The files, ``report.md`` and ``index.html`` first.
 
     Raises:
         InvalidInputError: there are no runs, two of them can't be told apart, a sample comes twice, or the folder is a
@@ -100,4 +107,16 @@ def write_report(
                 pictures.setdefault(task, []).append(Picture(task, files[0].name, caption))
                 written += files
     page.write_text(document(summaries, pairs, pictures), encoding="utf-8")
-    return written
+    html = folder / "index.html"
+    write_page(
+        [replace(run, label=name) for run, name in zip(runs, names, strict=True)],
+        html,
+        main_table=tables.main_table(summaries).texts(),
+        pictures=[
+            (f"{each.task}: {each.caption}", (folder / each.file).with_suffix(".svg"))
+            for found in pictures.values()
+            for each in found
+        ],
+        max_trajectories=max_trajectories,
+    )
+    return [page, html, *written[1:]]
