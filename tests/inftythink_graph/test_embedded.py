@@ -31,6 +31,11 @@ def test_describes_itself_from_its_folder(model: EmbeddedChatModel) -> None:
     assert asyncio.run(model.adescribe()) == info
 
 
+def test_tokens_are_those_of_its_own_tokenizer(model: EmbeddedChatModel) -> None:
+    assert model.get_num_tokens("0123") == 4  # a token for each digit
+    assert len(model.get_token_ids("")) == 0
+
+
 def test_usage_and_finish_reason(model: EmbeddedChatModel) -> None:
     reply = model.invoke(PROMPT, max_tokens=7)
     assert reply.response_metadata["finish_reason"] == "length"

@@ -21,7 +21,8 @@ WIDE = {"width": 1300, "height": 850}
 PHONE = {"width": 360, "height": 740}
 NASTY = (
     f"{HOSTILE}<script>window.hit=1</script><img src=http://192.0.2.1/a.png onerror=window.hit=2>"
-    "<svg onload=window.hit=3><!--<script>\u2028\u2029\0\r\x1b]0;\x07 \ud800 $\\frac{1}{2}$ &amp; \u2067שלום\u2069 \u200f a\u200b\u200bb"  # noqa: RUF001 - Hebrew on purpose
+    "<svg onload=window.hit=3><!--<script>\u2028\u2029\0\r\x1b]0;\x07 \ud800 $\\frac{1}{2}$ &amp; "
+    "\u2067\u05e9\u05dc\u05d5\u05dd\u2069 \u200f a\u200b\u200bb"
 )
 SPELLED = ("U+2028", "U+0000", "U+D800", "U+202E", "U+2067", "U+200B")
 ROWS = "#sheet li"

@@ -265,3 +265,14 @@ def test_the_module_needs_no_heavy_library() -> None:
     code = "import sys, inftythink_graph.evaluation.report.page; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"torch", "transformers", "datasets", "matplotlib", "numpy"} & set(run.stdout.split())
+
+
+def test_the_snippet_of_the_documentation_makes_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (Path(__file__).parents[3] / "docs" / "evaluation-page.md").read_text(encoding="utf-8")
+    (snippet,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    Path("accuracy.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"/>')
+    exec(snippet, {"runs": example_runs(number=3, samples=2, traces=True)})
+    page = Path("report.html").read_text(encoding="utf-8")
+    assert "67.9" in page
+    assert "Accuracy against tokens" in page
