@@ -173,8 +173,8 @@ def test_keys_and_links_lead_from_trial_to_trial(chromium: Browser, report: Repo
         page.go_back()
         page.wait_for_function("start => decodeURIComponent(location.hash).startsWith(start)", arg=f"#{run.label}/")
         # Cards of the other runs, chips of the other samples.
-        assert page.locator(".other").count() == sum(each.task == run.task for each in report.runs)
-        page.locator(".other.own .chip").nth(1).click()
+        assert page.locator(".others > .other").count() == sum(each.task == run.task for each in report.runs)
+        page.locator(".others > .other.own .chip").nth(1).click()
         page.wait_for_function("end => location.hash.endsWith(end)", arg=f"/{question}/1")
         assert opened_trial(visitor) == f"{question} sample 1"
         page.locator(".other").first.locator(".compare").click()
