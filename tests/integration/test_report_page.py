@@ -177,7 +177,7 @@ def test_keys_and_links_lead_from_trial_to_trial(chromium: Browser, report: Repo
         page.locator(".others > .other.own .chip").nth(1).click()
         page.wait_for_function("end => location.hash.endsWith(end)", arg=f"/{question}/1")
         assert opened_trial(visitor) == f"{question} sample 1"
-        page.locator(".other").first.locator(".compare").click()
+        page.locator(".others > .other").first.locator(".compare").click()
         page.wait_for_function("hash => location.hash === hash", arg=address("vanilla@long_horizon", run.trials[1]))
         page.keyboard.press("/")
         page.keyboard.type("jjj")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import json
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from shared_data import shared_rows
@@ -37,12 +39,21 @@ EQUAL_PAIRS = {
 }
 
 
+# The ids and the answers alone; the problems are not needed to compare answers.
+GOLDS = Path(__file__).parents[2] / "data" / "math500_golds.jsonl"
+
+
 @pytest.fixture(scope="module")
 def golds() -> list[str]:
     """The known answers, one for each of the 500 problems."""
-    answers = [row["answer"] for row in shared_rows("math500.jsonl")]
+    answers = [json.loads(line)["answer"] for line in GOLDS.read_text(encoding="utf-8").splitlines()]
     assert len(answers) == 500
     return answers
+
+
+def test_the_answers_are_those_of_the_data_set() -> None:
+    known = [{"unique_id": row["unique_id"], "answer": row["answer"]} for row in shared_rows("math500.jsonl")]
+    assert known == [json.loads(line) for line in GOLDS.read_text(encoding="utf-8").splitlines()]
 
 
 def _spellings(gold: str) -> list[str]:
