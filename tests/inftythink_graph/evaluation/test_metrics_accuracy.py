@@ -8,7 +8,7 @@ import random
 import statistics
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from trial_runs import trial
 
@@ -38,6 +38,7 @@ def same(left: str, right: str) -> bool:
 
 
 @given(GRIDS, st.randoms())
+@settings(deadline=None)
 def test_mean_is_over_problems_and_so_is_its_error(rows: list[list[bool]], rng: random.Random) -> None:
     trials = grid(rows)
     rng.shuffle(trials)
@@ -79,6 +80,7 @@ def test_pass_at_k_is_the_share_of_subsets_with_a_correct_one(samples: int) -> N
 
 
 @given(GRIDS)
+@settings(deadline=None)
 def test_pass_at_1_is_the_mean_and_pass_at_k_never_falls(rows: list[list[bool]]) -> None:
     size = min(map(len, rows))
     trials = grid([row[:size] for row in rows])
@@ -116,6 +118,7 @@ def test_correct_answers_vote_together_however_they_are_spelt() -> None:
 
 
 @given(st.text("ABC.", min_size=1, max_size=6))
+@settings(deadline=None)
 def test_a_tie_is_worth_what_the_first_sampled_is_worth_on_average(cast: str) -> None:
     """The rule of other evaluation codes, over every order in which the samples might have come."""
     first = [0.0] if not cast.strip(".") else []

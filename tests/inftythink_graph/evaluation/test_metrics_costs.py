@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from trial_runs import question_set, trial, trial_run
 
@@ -18,10 +20,11 @@ from inftythink_graph.evaluation.metrics import (
     spread,
     tokens_per_second,
 )
-from inftythink_graph.evaluation.trials import Question
+from inftythink_graph.evaluation.trials import Question, Run
 
 
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=40))
+@settings(deadline=None)
 def test_quantiles_are_the_smallest_value_that_enough_do_not_exceed(values: list[int]) -> None:
     trials = [trial(f"q{n}", contexts=[[(1, value)]]) for n, value in enumerate(values)]
     found = spread(trials, MEASURES["tokens"])
@@ -117,9 +120,15 @@ def test_depth_is_grouped_by_doubling_and_an_edge_belongs_below() -> None:
         accuracy_by_depth([], questions, window=0)
 
 
+@cache
+def deep_run() -> Run:
+    return trial_run(questions=question_set(20), samples=2, traces=False)
+
+
 @given(st.integers(1, 4000))
+@settings(deadline=None)
 def test_groups_by_depth_add_up_to_the_run(window: int) -> None:
-    run = trial_run(questions=question_set(20), samples=2)
+    run = deep_run()
     groups = accuracy_by_depth(run.trials, run.questions, window)
     whole = sum((group.accuracy.value or 0) * group.accuracy.problems for group in groups) / 20
     assert whole == pytest.approx(mean_at_n(run.trials).value)

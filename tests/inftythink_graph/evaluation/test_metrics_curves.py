@@ -87,6 +87,7 @@ def test_both_requests_of_an_epoch_are_paid_for() -> None:
 
 
 @given(trial_lists(), st.integers(1, 6))
+@settings(deadline=None)
 def test_thinning_never_overstates_and_keeps_the_end(trials: list[Trial], most: int) -> None:
     curve = accuracy_by_tokens(trials)
     thin = curve.thinned(most)

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from trial_runs import HOSTILE, example_runs, question_set, trial, trial_run
@@ -142,6 +142,7 @@ def test_numbers_are_written_to_be_read(cell: Any, kind: Kind, expected: str) ->
 
 
 @given(st.text(min_size=1))
+@settings(deadline=None)
 def test_any_label_is_shown_as_it_is_and_never_as_markup(label: str) -> None:
     table = Table([Column(label), Column("n", "count")], [[label, 7]])
     expected = one_line_text(label)
@@ -149,6 +150,7 @@ def test_any_label_is_shown_as_it_is_and_never_as_markup(label: str) -> None:
 
 
 @given(st.text("|\\`*_[]<>&~!#$ab\n", max_size=30))
+@settings(deadline=None)
 def test_neither_is_a_label_made_of_nothing_but_marks(label: str) -> None:
     assert cells(Table([Column("x" + label)], [[label]]).markdown()) == [
         [one_line_text("x" + label)],
