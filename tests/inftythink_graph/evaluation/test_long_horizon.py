@@ -130,7 +130,7 @@ _numbers = st.integers(1, 400)
 _ranges = st.tuples(st.floats(0, 99), st.floats(100, 900)).map(lambda pair: (round(pair[0], 1), round(pair[1], 1)))
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(
     st.builds(
         LongHorizonSpec,
