@@ -7,7 +7,7 @@ import random
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inftythink_graph.answers import extract_answer
@@ -21,6 +21,7 @@ OPTIONS = ("12 apples", r"\sqrt{2}", "5 m", "5 s")
 _texts = st.lists(st.text(min_size=1).map(str.strip).filter(bool), min_size=2, max_size=10, unique=True)
 
 
+@settings(deadline=None)
 @given(_texts, st.data(), st.integers(), st.text())
 def test_the_right_option_keeps_its_letter_whatever_the_order(
     options: list[str], data: st.DataObject, seed: int, question_id: str
