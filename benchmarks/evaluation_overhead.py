@@ -39,25 +39,23 @@ __all__ = ["main"]
 MAX_EPOCHS = 200
 
 
-async def _plain_answer(client: openai.AsyncOpenAI, model: str, question: str, limit: int) -> tuple[str | None, int]:
-    """Answer and requests of one question."""
+async def _plain_answer(client: openai.AsyncOpenAI, model: str, question: str, limit: int) -> str | None:
     protocol, summary = Protocol(), None
-    for epoch in range(1, MAX_EPOCHS + 1):
+    for _ in range(MAX_EPOCHS):
         reply = await client.chat.completions.create(
             model=model,
-            messages=protocol.render(question, summary),  # type: ignore[arg-type]
+            messages=protocol.render(question, summary),  # type: ignore[arg-type]  # plain dicts
             max_tokens=limit,
             temperature=0.0,
-            extra_body={"skip_special_tokens": False},
         )
         choice = reply.choices[0]
         parsed = parse(choice.message.content or "", choice.finish_reason)
         if parsed.kind == "conclusion":
-            return extract_answer(parsed.conclusion), epoch
+            return extract_answer(parsed.conclusion)
         if parsed.kind != "summary":
-            return None, epoch  # a plain loop gives up where the graph would have the segment summarized
+            return None  # a plain loop gives up where the graph would have the segment summarized
         summary = parsed.summary
-    return None, MAX_EPOCHS
+    return None
 
 
 async def plain_loop(
@@ -69,7 +67,7 @@ async def plain_loop(
 
         async def one(question: str) -> str | None:
             async with gate:
-                return (await _plain_answer(client, model, question, limit))[0]
+                return await _plain_answer(client, model, question, limit)
 
         questions = [question for task in tasks for question in task.questions]
         answers = await asyncio.gather(*(one(question.text) for question in questions))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing_extensions import TypedDict  # pydantic makes no JSON schema of typing's before Python 3.12
 
-__all__ = ["Usage", "add_usage", "no_usage"]
+__all__ = ["Usage", "add_usage", "no_usage", "request_usage"]
 
 
 class Usage(TypedDict):
@@ -42,6 +42,21 @@ def no_usage() -> Usage:
         sum_tokens=0,
         sum_squared_tokens=0,
         seconds=0.0,
+    )
+
+
+def request_usage(prompt: int, completion: int, *, cached: int = 0, seconds: float = 0.0) -> Usage:
+    """Usage of one request, from its prompt tokens, its completion tokens, and those of the prompt that were cached."""
+    context = prompt + completion
+    return Usage(
+        requests=1,
+        prompt_tokens=prompt,
+        cached_tokens=cached,
+        completion_tokens=completion,
+        peak_context=context,
+        sum_tokens=context,
+        sum_squared_tokens=context**2,
+        seconds=seconds,
     )
 
 

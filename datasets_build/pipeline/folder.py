@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from datasets_build.pipeline.options import FREE, SHAPING
 from inftythink_graph.errors import InvalidInputError, one_line
+from inftythink_graph.files import write_atomically
 
-__all__ = ["BuildFolder", "write_atomically"]
-
-
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write a file so that it is there whole, or as it was before."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_bytes(content.encode() if isinstance(content, str) else content)
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
-    partial.replace(path)
+__all__ = ["BuildFolder"]
 
 
 class BuildFolder:

@@ -11,7 +11,7 @@ from typing import Any
 from datasets_build.ordered_pool import ordered_map
 from datasets_build.pipeline.data_card import data_card
 from datasets_build.pipeline.distributions import Figures
-from datasets_build.pipeline.folder import BuildFolder, write_atomically
+from datasets_build.pipeline.folder import BuildFolder
 from datasets_build.pipeline.histograms import histogram_png
 from datasets_build.pipeline.options import BuildOptions
 from datasets_build.pipeline.progress import BuildView
@@ -21,6 +21,7 @@ from datasets_build.pipeline.rows import Rows, row_maker
 from datasets_build.pipeline.shards import ShardWriter
 from datasets_build.pipeline.summarizers import Summarizers
 from datasets_build.sources.funnel import Funnel
+from inftythink_graph.files import write_atomically
 from inftythink_graph.journal import Journal, read_journal
 
 __all__ = ["write_failed", "write_output"]

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from datasets_build.sources.funnel import Funnel
 from datasets_build.summaries.nodes import SummaryUsage
+from inftythink_graph.progress import LINE_EVERY, ProgressView, Rates
 
-__all__ = ["BuildCounts", "BuildView", "Rates", "progress_line"]
-
-_WINDOW = 300.0  # seconds that rates are taken over
-_LINE_EVERY = 30.0
+__all__ = ["BuildCounts", "BuildView", "progress_line"]
 
 
 @dataclass(slots=True)
@@ -69,27 +65,6 @@ class BuildCounts:
         return self.funnel.entered("rows")
 
 
-class Rates:
-    """Rows and tokens a second over the last minutes, so that a resumed start doesn't promise too much."""
-
-    def __init__(self) -> None:
-        self._seen: deque[tuple[float, int, int]] = deque()
-
-    def note(self, now: float, rows: int, tokens: int) -> None:
-        """Note the counts at a time in seconds."""
-        self._seen.append((now, rows, tokens))
-        while len(self._seen) > 2 and now - self._seen[0][0] > _WINDOW:
-            self._seen.popleft()
-
-    def a_second(self) -> tuple[float, float]:
-        """(rows, tokens) a second; zeros before there is a stretch to measure."""
-        if len(self._seen) < 2 or self._seen[-1][0] <= self._seen[0][0]:
-            return 0.0, 0.0
-        (start, *before), (end, *now) = self._seen[0], self._seen[-1]
-        rows, tokens = ((b - a) / (end - start) for a, b in zip(before, now, strict=True))
-        return rows, tokens
-
-
 def progress_line(counts: BuildCounts, rates: Rates) -> str:
     """All counts in one line."""
     rows, tokens = rates.a_second()
@@ -107,50 +82,25 @@ def progress_line(counts: BuildCounts, rates: Rates) -> str:
     return ", ".join(parts)
 
 
-class BuildView:
-    """Shows the counts: a bar on a terminal, otherwise a line now and then.
+class BuildView(ProgressView):
+    """Shows the counts of a build. Arguments as for :class:`~inftythink_graph.progress.ProgressView`."""
 
-    Args:
-        console: where to; None is the standard error.
-        every: seconds between two lines where there is no terminal.
-    """
-
-    def __init__(self, console: Console | None = None, *, every: float = _LINE_EVERY) -> None:
-        self.console = console or Console(stderr=True)
-        self._every = every
+    def __init__(self, console: Console | None = None, *, every: float = LINE_EVERY) -> None:
+        super().__init__(console, every=every)
         self._rates = Rates()
-        self._last = 0.0
-        self._bar: Progress | None = None
-        self._task: TaskID | None = None
-
-    def say(self, message: str) -> None:
-        """One line, above the bar."""
-        self.console.print(message, markup=False, highlight=False, soft_wrap=True)
 
     def start(self, counts: BuildCounts) -> None:
         """Begin to show a run."""
-        self._last = time.monotonic()
-        self._rates.note(self._last, counts.rows, counts.paid_tokens)
-        if self.console.is_terminal:
-            self._bar = Progress(BarColumn(bar_width=20), TextColumn("{task.description}"), console=self.console)
-            self._task = self._bar.add_task("", total=counts.total_rows)
-            self._bar.start()
+        self._begin(counts.total_rows)
+        self._rates.note(time.monotonic(), counts.rows, counts.paid_tokens)
 
     def update(self, counts: BuildCounts) -> None:
         """Show the counts as they are now."""
         now = time.monotonic()
         self._rates.note(now, counts.rows, counts.paid_tokens)
-        if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=counts.rows, description=progress_line(counts, self._rates))
-        elif now - self._last >= self._every:
-            self._last = now
-            self.say(progress_line(counts, self._rates))
+        self._show(now, counts.rows, lambda: progress_line(counts, self._rates))
 
     def stop(self, counts: BuildCounts) -> None:
         """Show the last counts and leave the terminal as it was."""
         self.update(counts)
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = self._task = None
-        else:
-            self.say(progress_line(counts, self._rates))
+        self._end(progress_line(counts, self._rates))

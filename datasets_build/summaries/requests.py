@@ -9,19 +9,17 @@ from typing import Any
 from langchain_core.exceptions import ContextOverflowError
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import RunnableConfig
-from tenacity import AsyncRetrying, RetryError, Retrying, retry_if_exception, stop_after_attempt
-from tenacity.wait import wait_random_exponential
+from tenacity import AsyncRetrying, RetryError, Retrying
 
 from datasets_build.summaries.request_cache import ReplyCache, request_key
 from datasets_build.summaries.rules import Defect
 from inftythink_graph.errors import InvalidInputError, ServerUnavailableError, one_line
-from inftythink_graph.models.transport import is_transport_error, name_of
+from inftythink_graph.models.transport import name_of, retrying
 from inftythink_graph.nodes.flow import Ask, Caller, Effect, Measure
 from inftythink_graph.nodes.replies import Reply
 
 __all__ = ["Answer", "Lost", "PatientCaller", "Request", "varied_temperature"]
 
-_LONGEST_WAIT = 60.0  # seconds
 _WARMEST = 1.2
 _SAID = 300  # characters of an error that are shown
 
@@ -109,11 +107,7 @@ class PatientCaller(Caller):
                 "the cache needs the model's name, and the model doesn't tell it: give model_name=..."
                 " (for ChatVLLM, the served name as model=...)"
             )
-        self._policy: dict[str, Any] = {
-            "retry": retry_if_exception(is_transport_error),
-            "stop": stop_after_attempt(tries),
-            "wait": wait_random_exponential(multiplier=backoff, max=_LONGEST_WAIT),
-        }
+        self._policy = retrying(tries, backoff=backoff)
 
     def _key(self, request: Request) -> str:
         sampling = {

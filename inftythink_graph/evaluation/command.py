@@ -91,7 +91,7 @@ def report_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _methods(args: argparse.Namespace) -> Iterator[Method]:
+def _methods(args: argparse.Namespace) -> Iterator[InftyThink | Vanilla]:
     before = f"{args.label} " if args.label else ""
     sampling: dict[str, Any] = {"temperature": args.temperature, "top_p": args.top_p, "tries": args.tries}
     server = {"timeout": args.timeout} if args.timeout is not None else {}
@@ -157,17 +157,12 @@ async def _run(tasks: Sequence[Task], methods: Sequence[Method], args: argparse.
 
 
 def _report(runs: Sequence[Run], folder: Path, max_trajectories: int | None = None) -> None:
-    from inftythink_graph.evaluation.report import write_report
-    from inftythink_graph.evaluation.report.names import run_names
-    from inftythink_graph.evaluation.report.summary import common_window, summarize
+    from inftythink_graph.evaluation.report import summarize_all, write_report
     from inftythink_graph.evaluation.report.tables import main_table
 
-    files = write_report(runs, folder, max_trajectories=max_trajectories)
-    unit = common_window(runs)
-    table = main_table(
-        [summarize(run, name=name, window=unit) for run, name in zip(runs, run_names(runs), strict=True)]
-    )
-    print(table.markdown())
+    summaries = summarize_all(runs)
+    files = write_report(runs, folder, max_trajectories=max_trajectories, summaries=summaries)
+    print(main_table(summaries).markdown())
     print(f"report: {files[0]}, {files[1]}", file=sys.stderr)
 
 
@@ -175,7 +170,7 @@ def evaluate(argv: Sequence[str]) -> int:
     """Run ``inftythink eval``; returns the exit code."""
     args = evaluation_parser().parse_args(argv)
     methods = list(_methods(args))
-    tasks = _tasks(args, getattr(methods[0], "model"))  # noqa: B009 - every method of this command has one
+    tasks = _tasks(args, methods[0].model)
     runs = asyncio.run(_run(tasks, methods, args))
     if not args.no_report:
         _report(runs, args.output / "report")

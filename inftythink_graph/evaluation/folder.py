@@ -11,7 +11,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 
 from inftythink_graph.errors import InvalidInputError
 from inftythink_graph.evaluation.trials import Question, Run, Trace, Trial
+from inftythink_graph.files import write_atomically
 from inftythink_graph.journal import read_journal
 
 __all__ = ["GROWS", "find_runs", "prepare_folder", "read_run", "trial_key"]
@@ -32,13 +32,6 @@ GROWS = ("samples", "limit")
 def trial_key(question: str, sample: int) -> str:
     """The key of a trial in its journals."""
     return f"{sample}/{question}"
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
 
 
 def _read_questions(folder: Path) -> list[Question]:
@@ -101,8 +94,8 @@ def prepare_folder(
             if name in config and (earlier is None or (config[name] is not None and earlier > config[name])):
                 config = {**config, name: earlier}
     folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / QUESTIONS, "".join(json.dumps(asdict(question)) + "\n" for question in questions))
-    _write(folder / RUN, json.dumps({"label": label, "task": task, "config": dict(config)}, indent=2) + "\n")
+    write_atomically(folder / QUESTIONS, "".join(json.dumps(asdict(question)) + "\n" for question in questions))
+    write_atomically(folder / RUN, json.dumps({"label": label, "task": task, "config": dict(config)}, indent=2) + "\n")
 
 
 def _content(question: Question) -> tuple[str, str, str]:

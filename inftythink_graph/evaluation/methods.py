@@ -8,30 +8,27 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from langchain_core.exceptions import ContextOverflowError
 from langchain_core.language_models import BaseChatModel
-from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt
-from tenacity.wait import wait_random_exponential
+from tenacity import AsyncRetrying
 
-from inftythink_graph.errors import InvalidInputError, WindowTooSmallError
+from inftythink_graph.errors import InvalidInputError
 from inftythink_graph.evaluation.trials import TraceEpoch, TrialStatus
 from inftythink_graph.evaluation.vanilla import avanilla
 from inftythink_graph.models.base import DescribesItself, ModelInfo
-from inftythink_graph.models.transport import is_transport_error, name_of, patience
+from inftythink_graph.models.transport import name_of, patience, retrying
 from inftythink_graph.protocol import Protocol as TextProtocol
-from inftythink_graph.state import InftyThinkContext, InftyThinkOutput, OnExhausted, Settings
+from inftythink_graph.state import InftyThinkContext, InftyThinkOutput, OnExhausted, Resolved, Settings
 from inftythink_graph.usage import Usage, no_usage
 
 if TYPE_CHECKING:
     from inftythink_graph.graph import InftyThinkGraph
 
 __all__ = ["InftyThink", "Method", "Outcome", "Vanilla"]
-
-_LONGEST_WAIT = 60.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +115,10 @@ class InftyThink:
             keep_trace=True,
         )
 
-    async def aconfig(self) -> dict[str, Any]:
-        """See :class:`Method`; what the model's card decides is resolved."""
-        info = await _info(self.model)
-        protocol = self.protocol
-        if isinstance(protocol, str):
-            protocol = TextProtocol(kind=protocol)
-        settings = Settings(
+    def _resolved(self, info: ModelInfo) -> Resolved:
+        """The options, with what the model's card decides."""
+        protocol = TextProtocol(kind=self.protocol) if isinstance(self.protocol, str) else self.protocol
+        settings = Settings(  # all of them, so that each is checked before anything is written
             max_epochs=self.max_epochs,
             eta=self.eta,
             summary_budget=self.summary_budget,
@@ -133,7 +127,12 @@ class InftyThink:
             protocol=protocol,
             on_exhausted=self.on_exhausted,
         )
-        resolved = settings.resolve(info.card)
+        return settings.resolve(info.card)
+
+    async def aconfig(self) -> dict[str, Any]:
+        """See :class:`Method`; what the model's card decides is resolved."""
+        info = await _info(self.model)
+        resolved = self._resolved(info)
         return {
             "method": "inftythink",
             "model": name_of(self.model),
@@ -155,23 +154,11 @@ class InftyThink:
         Raises:
             WindowTooSmallError: the model's window can't hold an epoch of the longest question.
         """
-        from inftythink_graph.nodes.reason import context_bound
+        from inftythink_graph.nodes.reason import check_window
 
-        info, config = await _info(self.model), await self.aconfig()
-        tokens = await _longest(self.model, texts)
-        if info.window is None or not tokens:
-            return
-        protocol = TextProtocol(kind=config["protocol"], history=config["history"])
-        eta, budget, temperature = (config[name] for name in ("eta", "summary_budget", "temperature"))
-        resolved = Settings(eta=eta, summary_budget=budget, temperature=temperature, protocol=protocol).resolve(None)
-        if (needed := context_bound(tokens, resolved)) > info.window:
-            raise WindowTooSmallError(
-                f"the model's window of {info.window} tokens can't hold an epoch of up to {needed} of the longest"
-                f" question ({tokens} tokens with template), eta {eta}, summary budget {budget}; lower eta or the"
-                " budget",
-                needed=needed,
-                window=info.window,
-            )
+        info, tokens = await _info(self.model), await _longest(self.model, texts)
+        if info.window is not None and tokens:
+            check_window(tokens, info.window, self._resolved(info))
 
     async def arun(self, text: str, seed: int) -> Outcome:
         """See :class:`Method`."""
@@ -220,7 +207,6 @@ class Vanilla:
     top_p: float | None = None
     tries: int = 8
     name: str = "vanilla"
-    _waits: Any = field(default=wait_random_exponential(multiplier=1.0, max=_LONGEST_WAIT), repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.max_len is not None and self.max_len < 2:
@@ -268,12 +254,7 @@ class Vanilla:
         options = {name: value for name, value in sampling.items() if value is not None}
         start = time.perf_counter()
         try:
-            async for attempt in AsyncRetrying(
-                retry=retry_if_exception(is_transport_error),
-                stop=stop_after_attempt(self.tries),
-                wait=self._waits,
-                reraise=True,
-            ):
+            async for attempt in AsyncRetrying(**retrying(self.tries), reraise=True):
                 with attempt:
                     result = await avanilla(self.model, text, max_tokens=await self._room(text), **options)
         except ContextOverflowError:

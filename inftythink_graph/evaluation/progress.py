@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from inftythink_graph.evaluation.trials import Trial
+from inftythink_graph.progress import LINE_EVERY, ProgressView, Rates
 
 __all__ = ["EvaluationView", "Tally"]
-
-_LINE_EVERY = 30.0  # seconds
-_WINDOW = 300.0  # seconds that rates are taken over
 
 
 @dataclass(slots=True)
@@ -40,7 +36,6 @@ class Tally:
     tokens: int = 0
     epochs: int = 0
     cut: int = 0
-    _seen: deque[tuple[float, int, int]] = field(default_factory=deque, repr=False)
 
     def count(self, trial: Trial, *, kept: bool = False) -> None:
         """Count one trial."""
@@ -51,19 +46,9 @@ class Tally:
         self.epochs += len(trial["contexts"])
         self.cut += trial["status"] in ("cut", "exhausted", "stalled")
 
-    def rates(self, now: float) -> tuple[float, float]:
-        """Trials and tokens a second over the last minutes; zeros before there is a stretch to measure."""
-        self._seen.append((now, self.done, self.tokens))
-        while len(self._seen) > 2 and now - self._seen[0][0] > _WINDOW:
-            self._seen.popleft()
-        (start, done, tokens), (end, *_) = self._seen[0], self._seen[-1]
-        if end <= start:
-            return 0.0, 0.0
-        return (self.done - done) / (end - start), (self.tokens - tokens) / (end - start)
-
-    def line(self, now: float) -> str:
+    def line(self, rates: Rates) -> str:
         """All of it in one line."""
-        trials, tokens = self.rates(now)
+        trials, tokens = rates.a_second()
         parts = [f"{self.done:,} of {self.total:,}"]
         if self.kept:
             parts[0] += f" ({self.kept:,} from before)"
@@ -76,51 +61,42 @@ class Tally:
         return ", ".join(parts)
 
 
-class EvaluationView:
+class EvaluationView(ProgressView):
     """Shows a run's tally.
 
     Args:
         title: what is run, for example ``math500, inftythink``.
         total: trials that there are to do.
-        console: where to; None is the standard error.
-        every: seconds between two lines where there is no terminal.
+        console, every: as for :class:`~inftythink_graph.progress.ProgressView`.
     """
 
-    def __init__(self, title: str, total: int, console: Console | None = None, *, every: float = _LINE_EVERY) -> None:
+    def __init__(self, title: str, total: int, console: Console | None = None, *, every: float = LINE_EVERY) -> None:
+        super().__init__(console, every=every, title=title)
         self.tally = Tally(total)
-        self._title, self._every = title, every
-        self._console = console or Console(stderr=True)
-        self._bar: Progress | None = None
-        self._task: TaskID | None = None
-        self._last = 0.0
+        self._rates = Rates()
+
+    def say(self, message: str) -> None:
+        """One line, the title before it."""
+        super().say(f"{self._title}: {message}")
 
     def begin(self, kept: Sequence[Trial]) -> None:
         """Start showing; ``kept`` are the trials of an earlier command."""
         for trial in kept:
             self.tally.count(trial, kept=True)
-        self._last = time.monotonic()
-        self.tally.rates(self._last)
-        if self._console.is_terminal:
-            columns = (TextColumn("{task.fields[title]}"), BarColumn(bar_width=20), TextColumn("{task.description}"))
-            self._bar = Progress(*columns, console=self._console)
-            self._task = self._bar.add_task("", total=self.tally.total, completed=self.tally.done, title=self._title)
-            self._bar.start()
+        self._begin(self.tally.total, self.tally.done)
+        self._note()
 
     def update(self, trial: Trial) -> None:
         """Count a trial and show the tally."""
         self.tally.count(trial)
-        now = time.monotonic()
-        if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=self.tally.done, description=self.tally.line(now))
-        elif now - self._last >= self._every:
-            self._last = now
-            self._say(self.tally.line(now))
+        self._show(self._note(), self.tally.done, lambda: self.tally.line(self._rates))
 
     def end(self) -> None:
         """Show the last tally and leave the terminal as it was."""
-        if self._bar is not None:
-            self._bar.stop()
-        self._say(self.tally.line(time.monotonic()))
+        self._note()
+        self._end(self.tally.line(self._rates))
 
-    def _say(self, line: str) -> None:
-        self._console.print(f"{self._title}: {line}", markup=False, highlight=False, soft_wrap=True)
+    def _note(self) -> float:
+        now = time.monotonic()
+        self._rates.note(now, self.tally.done, self.tally.tokens)
+        return now

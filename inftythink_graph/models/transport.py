@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 import openai
 from langchain_core.exceptions import ModelError
 from langchain_core.language_models import BaseChatModel
 from langgraph.types import RetryPolicy
+from tenacity import retry_if_exception, stop_after_attempt
+from tenacity.wait import wait_random_exponential
 
 from inftythink_graph.errors import ServerUnavailableError
 
-__all__ = ["is_transport_error", "name_of", "patience"]
+__all__ = ["is_transport_error", "name_of", "patience", "retrying"]
 
 _LONGEST_WAIT = 60.0  # seconds
 
@@ -40,6 +44,15 @@ def patience(tries: int = 8, *, backoff: float = 1.0) -> RetryPolicy:
         jitter=True,
         retry_on=is_transport_error,
     )
+
+
+def retrying(tries: int = 8, *, backoff: float = 1.0) -> dict[str, Any]:
+    """The same for a call outside of a graph: arguments of tenacity's ``Retrying`` and ``AsyncRetrying``."""
+    return {
+        "retry": retry_if_exception(is_transport_error),
+        "stop": stop_after_attempt(tries),
+        "wait": wait_random_exponential(multiplier=backoff, max=_LONGEST_WAIT),
+    }
 
 
 def name_of(model: BaseChatModel) -> str:

@@ -14,7 +14,7 @@ from inftythink_graph.protocol import Conversation, Parsed, Part, Protocol, Ques
 from inftythink_graph.records import cleared
 from inftythink_graph.state import EpochRecord, InftyThinkState, Resolved, Settings, add_usage, no_usage, with_request
 
-__all__ = ["TAG_TOKENS", "context_bound", "epoch_room", "is_fresh", "reason", "sampling"]
+__all__ = ["TAG_TOKENS", "check_window", "context_bound", "epoch_room", "is_fresh", "reason", "sampling"]
 
 TAG_TOKENS = 16
 """Tokens that the tags of one epoch may take, where they are plain text to the tokenizer."""
@@ -67,7 +67,12 @@ def _check_question(question: Question) -> None:
         raise InvalidInputError("the question is empty; give a text, or content blocks with at least one text or image")
 
 
-def _check_window(question_tokens: int, window: int, resolved: Resolved) -> None:
+def check_window(question_tokens: int, window: int, resolved: Resolved) -> None:
+    """Whether the longest context of a run fits the model's window.
+
+    Raises:
+        WindowTooSmallError: it doesn't; the error has the numbers.
+    """
     needed = context_bound(question_tokens, resolved)
     if needed <= window:
         return
@@ -133,7 +138,7 @@ def reason(state: InftyThinkState, settings: Settings, *, has_verifier: bool = F
                 if protocol.kind == "prompted":  # its later prompts carry longer instructions than the first
                     later = protocol.render_summarize(question, "-", "-", budget=resolved.summary_budget, prefill=False)
                     tokens = max(tokens, (yield Measure(protocol.render(question, "-"))), (yield Measure(later)))
-                _check_window(tokens, info.window, resolved)
+                check_window(tokens, info.window, resolved)
 
     native = protocol.kind == "native"
     limit = resolved.eta + (resolved.summary_budget + TAG_TOKENS if native else 0)

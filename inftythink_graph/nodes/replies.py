@@ -9,7 +9,7 @@ from typing import Any
 from langchain_core.messages import AIMessage
 
 from inftythink_graph.protocol import Part
-from inftythink_graph.usage import Usage
+from inftythink_graph.usage import Usage, request_usage
 
 __all__ = ["Reply", "read_reply", "reasoning_of", "text_of"]
 
@@ -76,21 +76,10 @@ def read_reply(message: AIMessage, max_tokens: int, seconds: float) -> Reply:
     reason = str(metadata.get("finish_reason") or metadata.get("stop_reason") or "").lower()
     if not reason and 0 < max_tokens <= completion:  # providers that don't say why they stopped
         reason = "length"
-    context = prompt + completion
-    usage = Usage(
-        requests=1,
-        prompt_tokens=prompt,
-        cached_tokens=cached,
-        completion_tokens=completion,
-        peak_context=context,
-        sum_tokens=context,
-        sum_squared_tokens=context**2,
-        seconds=seconds,
-    )
     return Reply(
         text=text_of(message),
         reasoning=reasoning_of(message),
         finish_reason=reason,
-        usage=usage,
+        usage=request_usage(prompt, completion, cached=cached, seconds=seconds),
         tool_calls=[dict(call) for call in message.tool_calls],
     )

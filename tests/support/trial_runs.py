@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from inftythink_graph.evaluation.trials import AnswerKind, Question, Run, Trace, TraceEpoch, Trial, TrialStatus
-from inftythink_graph.usage import Usage, add_usage, no_usage
+from inftythink_graph.usage import add_usage, no_usage, request_usage
 
-__all__ = ["HOSTILE", "example_runs", "question_set", "request_usage", "trial", "trial_run"]
+__all__ = ["HOSTILE", "example_runs", "question_set", "trial", "trial_run"]
 
 HOSTILE = (
     "</script><img src=x onerror=alert(1)> | **bold** `code` \u202etfel\u202c \x1b[31m & \"quotes\" 'too'\nnew line"
@@ -48,21 +48,6 @@ def question_set(
         made.append(Question(f"q{index:03}", f"{text} {HOSTILE}" if hostile else text, gold, kind, meta))
     rng.shuffle(made)
     return made
-
-
-def request_usage(prompt: int, completion: int, *, cached: int = 0, seconds: float = 0.0) -> Usage:
-    """The usage of one request."""
-    context = prompt + completion
-    return Usage(
-        requests=1,
-        prompt_tokens=prompt,
-        cached_tokens=cached,
-        completion_tokens=completion,
-        peak_context=context,
-        sum_tokens=context,
-        sum_squared_tokens=context**2,
-        seconds=seconds,
-    )
 
 
 def trial(

@@ -47,12 +47,7 @@ def main_table(summaries: Sequence[RunSummary]) -> Table:
         key = summary.name, str(summary.config.get("model") or "")
         rows.setdefault(key, {})[summary.task] = summary
     columns = [Column("run"), Column("model")]
-    measures: tuple[tuple[str, Kind], ...] = (
-        ("accuracy (%)", "percent"),
-        ("tokens", "count"),
-        ("latency (s)", "number"),
-    )
-    columns += [Column(f"{task}: {name}", kind) for task in tasks for name, kind in measures]
+    columns += [Column(f"{task}: {name}", kind) for task in tasks for name, kind in _MAIN]
     return Table(
         columns,
         [

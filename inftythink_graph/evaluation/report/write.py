@@ -22,7 +22,7 @@ from inftythink_graph.evaluation.trials import Run
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["write_report"]
+__all__ = ["summarize_all", "write_report"]
 
 
 def _files(summaries: Sequence[RunSummary], pairs: Sequence[ComparedPair]) -> Iterator[tuple[str, str]]:
@@ -50,6 +50,20 @@ def _save(figure: Figure, path: Path) -> list[Path]:
     return made
 
 
+def summarize_all(runs: Sequence[Run], *, window: int | None = None) -> list[RunSummary]:
+    """The summary of each run, under a name that tells it from the others; depths are in one unit.
+
+    Args:
+        runs: of any methods, models and tasks.
+        window: tokens of the window that depths are multiples of; by default the smallest in the runs' configs.
+
+    Raises:
+        InvalidInputError: two runs can't be told apart, or a sample comes twice.
+    """
+    unit = common_window(runs) if window is None else window
+    return [summarize(run, name=name, window=unit) for run, name in zip(runs, run_names(runs), strict=True)]
+
+
 def write_report(
     runs: Sequence[Run],
     folder: str | Path,
@@ -58,6 +72,7 @@ def write_report(
     shared_only: bool = False,
     seed: int = 0,
     max_trajectories: int | None = None,
+    summaries: Sequence[RunSummary] | None = None,
 ) -> list[Path]:
     """Write the report of an evaluation.
 
@@ -73,6 +88,7 @@ def write_report(
         shared_only: compare runs whose problems differ on those that they share.
         seed: of the draws of the comparisons.
         max_trajectories: how many texts the page holds at most; None for all that were kept.
+        summaries: of :func:`summarize_all` for these runs and this window, where they are there already.
 
     Returns:
         The files, ``report.md`` and ``index.html`` first.
@@ -88,8 +104,9 @@ def write_report(
     if folder.exists() and not folder.is_dir():
         raise InvalidInputError(f"{folder} is a file: the report needs a folder")
     new_figure(1, 1)  # whoever lacks matplotlib learns it now, not after the numbers
-    names, unit = run_names(runs), common_window(runs) if window is None else window
-    summaries = [summarize(run, name=name, window=unit) for run, name in zip(runs, names, strict=True)]
+    if summaries is None:
+        summaries = summarize_all(runs, window=window)
+    names = [each.name for each in summaries]
     pairs = compare_all(runs, names, shared_only=shared_only, seed=seed)
     folder.mkdir(parents=True, exist_ok=True)
     page = folder / "report.md"

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from scripted_build import build, options, row, write_rows
 
-from datasets_build.pipeline.progress import BuildCounts, Rates, progress_line
+from datasets_build.pipeline.progress import BuildCounts, progress_line
 from datasets_build.pipeline.records import Built, Failed, read_outcome
 from datasets_build.pipeline.row_counts import known_rows
 from inftythink_graph.journal import read_journal
+from inftythink_graph.progress import Rates
 
 
 def test_records_are_what_they_were(tmp_path: Path) -> None:
