@@ -128,9 +128,10 @@ def address_of(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str]
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let tests with the same server come together, so that each server is started once."""
+    order = ("vllm_server", "reciting_server", "rehearsed_server", "vllm_reasoning_server")
 
-    def late(item: pytest.Item) -> int:
+    def place(item: pytest.Item) -> int:
         names = getattr(item, "fixturenames", ())
-        return 2 * ("vllm_reasoning_server" in names) + ("rehearsed_server" in names)
+        return max((number for number, name in enumerate(order) if name in names), default=0)
 
-    items.sort(key=late)
+    items.sort(key=place)
