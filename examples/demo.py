@@ -14,11 +14,13 @@ from pathlib import Path
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # both models come with the package
 
 from rich.console import Console
+from rich.markup import escape
 
 from datasets_build.synthetic import FAMILIES, generate
 from inftythink_graph import EmbeddedChatModel, create_inftythink_graph
 from inftythink_graph.evaluation import vanilla
 from inftythink_graph.models import vanilla_twin_path
+from inftythink_graph.plain_text import printable
 from inftythink_graph.plot import save_sawtooth
 from inftythink_graph.view import RunView, show_result, vanilla_cost
 
@@ -51,7 +53,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     twin_window = twin.describe().window
     single = vanilla(twin, problem.question)
     written = single.usage["completion_tokens"]
-    outcome = f"answers {single.answer}" if single.answer else f"is cut off after {written:,} tokens, without an answer"
+    outcome = (
+        f"answers {escape(printable(single.answer))}"
+        if single.answer
+        else f"is cut off after {written:,} tokens, without an answer"
+    )
     console.print(f"\nthe vanilla twin (same size, same training chains, window {twin_window:,}) {outcome}")
 
     save_sawtooth(args.plot, result["trace"], window=info.window, vanilla_window=twin_window)

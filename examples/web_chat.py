@@ -30,6 +30,7 @@ from langchain_core.language_models import BaseChatModel
 
 from inftythink_graph import ChatVLLM, EmbeddedChatModel, InftyThinkError, create_inftythink_graph
 from inftythink_graph.errors import one_line
+from inftythink_graph.exposure import exposure_warning
 from inftythink_graph.models import DescribesItself
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -215,6 +216,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser.exit(2, f"web_chat: {one_line(error)}\n")
     name = model.served_name if args.base_url else Path(args.model).name if args.model else "the bundled model"
     window = f", window {chat.window:,} tokens" if chat.window else ""
+    remedy = "Put a proxy with a login before it, or leave --host out"
+    if warning := exposure_warning(args.host, has_key=False, what="the chat", remedy=remedy):
+        print(f"web_chat: {warning}", file=sys.stderr, flush=True)
     print(f"http://{args.host}:{args.port} ({name}{window}); Ctrl-C ends it", flush=True)
     app = build_app(chat, f"{name}{window}", sessions=args.sessions)
     uvicorn.run(app, host=args.host, port=args.port, log_level="warning", timeout_graceful_shutdown=2)

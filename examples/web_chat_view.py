@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
+from inftythink_graph.plain_text import printable
 from inftythink_graph.state import Usage, add_usage, no_usage
 
 __all__ = ["Epoch", "Run", "answer_html", "meter_html", "thoughts"]
@@ -23,6 +24,7 @@ _WORDS = {
 }
 
 _LATEST = 8  # epochs shown at once
+_KEPT = "\n\t\u200c\u200d"  # the joiners of words and emoji move nothing
 
 
 @dataclass(slots=True)
@@ -119,6 +121,11 @@ class Run:
         return first["prompt_tokens"] // first["requests"] + self.usage["completion_tokens"] if first else 0
 
 
+def _shown(text: str) -> str:
+    """Model text as HTML: no markup, and no character that turns the line around."""
+    return escape(printable(text, _KEPT))
+
+
 def _epoch_text(epoch: Epoch) -> str:
     parts = [epoch.segment]
     if epoch.conclusion and epoch.rejected:
@@ -126,13 +133,13 @@ def _epoch_text(epoch: Epoch) -> str:
     if epoch.summary:
         parts.append(f"→ {epoch.summary}")
     # Without Markdown, the chat puts what it gets into the page as HTML.
-    return escape("\n\n".join(part for part in parts if part)) or "…"
+    return _shown("\n\n".join(part for part in parts if part)) or "…"
 
 
 def _gist(epoch: Epoch, most: int = 80) -> str:
     """An epoch in one line."""
     text = " ".join((epoch.summary or epoch.conclusion).split())
-    return "→ " + (text if len(text) <= most else text[: most - 1] + "…") if text else ""
+    return printable("→ " + (text if len(text) <= most else text[: most - 1] + "…"), _KEPT) if text else ""
 
 
 def thoughts(run: Run, key: str) -> list[dict[str, Any]]:
@@ -180,9 +187,9 @@ def answer_html(run: Run) -> str:
         of = f" of {run.window:,}" if run.window else ""
         facts.append(f"peak context {usage['peak_context']:,}{of}")
     facts.append(f"{usage['seconds']:.1f} s of model time")
-    answer = f'<div class="it-answer">{escape(run.answer)}</div>' if run.answer else ""
+    answer = f'<div class="it-answer">{_shown(run.answer)}</div>' if run.answer else ""
     return (
-        f'<div class="it-result it-{escape(run.status)}"><div class="it-text">{escape(text)}</div>{answer}'
+        f'<div class="it-result it-{escape(run.status)}"><div class="it-text">{_shown(text)}</div>{answer}'
         f'<div class="it-facts"><span class="it-status">{_WORDS.get(run.status, escape(run.status))}</span>'
         f"{' · '.join(facts)}</div></div>"
     )

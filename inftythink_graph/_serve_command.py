@@ -8,14 +8,16 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import metadata, util
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal, TypedDict
 
 from inftythink_graph.errors import CheckpointError, InftyThinkError, InvalidInputError
+from inftythink_graph.exposure import exposure_warning
 from inftythink_graph.models.base import ModelCard
 from inftythink_graph.protocol import TAGS
 
-__all__ = ["BUNDLED", "ServeOptions", "build_command", "served_name"]
+__all__ = ["BUNDLED", "ServeOptions", "build_command", "open_to_network", "served_name"]
 
 BUNDLED = "bundled"
 """The model that comes with the package."""
@@ -112,7 +114,42 @@ def build_command(
     if is_folder:
         wanted["HF_HUB_OFFLINE"] = "1"  # all that is needed lies in the folder
     environ = os.environ if environ is None else environ
-    return [*command, *extra], {key: value for key, value in wanted.items() if key not in environ}
+    env = {key: value for key, value in wanted.items() if key not in environ}
+    key, extra = _key_apart(extra)
+    return [*command, *extra], {**env, "VLLM_API_KEY": key} if key else env
+
+
+def _key_apart(extra: Sequence[str]) -> tuple[str | None, list[str]]:
+    """The one key among vLLM's arguments, and the arguments without it: every user of a machine sees its processes.
+
+    Several keys are left where they are: vLLM takes only one from its environment.
+    """
+    kept, keys = [], []
+    words = [part for word in extra for part in (word.split("=", 1) if word.startswith("--api-key=") else [word])]
+    name = ""
+    for word in words:
+        name = word if word.startswith("-") else name
+        if name != "--api-key":
+            kept.append(word)
+        elif word != name:
+            keys.append(word)
+    return (keys[0], kept) if len(keys) == 1 else (None, list(extra))
+
+
+def open_to_network(command: Sequence[str], env: Mapping[str, str], environ: Mapping[str, str] | None = None) -> str:
+    """A warning where a server's command opens it to a network without a key; "" where it doesn't.
+
+    Args:
+        command, env: of :func:`build_command`.
+        environ: the environment as it is (``os.environ``).
+    """
+    hosts = [after for word, after in pairwise(command) if word == "--host"]
+    hosts += [word.partition("=")[2] for word in command if word.startswith("--host=")]
+    known = {**(os.environ if environ is None else environ), **env}
+    has_key = bool(known.get("VLLM_API_KEY")) or any(word.partition("=")[0] == "--api-key" for word in command)
+    remedy = "Set VLLM_API_KEY, here and for those who ask, or leave --host out"
+    warnings = (exposure_warning(host, has_key=has_key, what="the model", remedy=remedy) for host in hosts[-1:])
+    return next((each for each in warnings if each), "")
 
 
 def _locate(model: str) -> tuple[str, bool]:

@@ -6,7 +6,6 @@ Exit code 2 for input that can't be run.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from inftythink_graph import __version__
 from inftythink_graph._command_options import add_model_options, add_protocol_options, chat_model, protocol_of
 from inftythink_graph.errors import InftyThinkError, InvalidInputError, one_line
+from inftythink_graph.plain_text import printable, printable_json
 
 if TYPE_CHECKING:
     from inftythink_graph.graph import InftyThinkGraph
@@ -112,14 +112,14 @@ def _solve(args: argparse.Namespace) -> int:
     result = view.watch(graph, question)
     if args.json:
         told = {name: value for name, value in result.items() if name != "messages"}
-        print(json.dumps(told, ensure_ascii=False))
+        print(printable_json(told))
     else:
         show_result(console, result, window=info.window)
     if args.plot is not None:
         from inftythink_graph.plot import save_sawtooth
 
         save_sawtooth(args.plot, result["trace"], window=info.window)
-        console.print(f"plot: {args.plot}", style="dim", markup=False)
+        console.print(f"plot: {printable(str(args.plot))}", style="dim", markup=False)
     return 0
 
 

@@ -1,5 +1,7 @@
 """What can go wrong before a run starts. A run that has started ends with a status, not with one of these."""
 
+from inftythink_graph.plain_text import one_line_text
+
 __all__ = [
     "CheckpointError",
     "InftyThinkError",
@@ -12,8 +14,11 @@ __all__ = [
 
 
 def one_line(error: BaseException | None, most: int | None = None) -> str:
-    """What an error says, in one line of at most ``most`` characters; its type's name where it says nothing."""
-    return " ".join(str(error).split())[:most] or type(error).__name__
+    """What an error says, in one line of at most ``most`` characters; its type's name where it says nothing.
+
+    It may repeat what a server or a model said, so control characters are replaced.
+    """
+    return one_line_text(str(error))[:most] or type(error).__name__
 
 
 class InftyThinkError(Exception):

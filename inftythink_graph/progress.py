@@ -9,6 +9,8 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from inftythink_graph.plain_text import printable
+
 __all__ = ["LINE_EVERY", "ProgressView", "Rates"]
 
 LINE_EVERY = 30.0
@@ -54,15 +56,15 @@ class ProgressView:
 
     def say(self, message: str) -> None:
         """One line, above the bar."""
-        self.console.print(message, markup=False, highlight=False, soft_wrap=True)
+        self.console.print(printable(message), markup=False, highlight=False, soft_wrap=True)
 
     def _begin(self, total: int | None, completed: int = 0) -> None:
         self._last = time.monotonic()
         if self.console.is_terminal:
             title = [TextColumn("{task.fields[title]}", markup=False)] if self._title else []
-            columns = (*title, BarColumn(bar_width=20), TextColumn("{task.description}"))
+            columns = (*title, BarColumn(bar_width=20), TextColumn("{task.description}", markup=False))
             self._bar = Progress(*columns, console=self.console)
-            self._task = self._bar.add_task("", total=total, completed=completed, title=self._title)
+            self._task = self._bar.add_task("", total=total, completed=completed, title=printable(self._title))
             self._bar.start()
 
     def _show(self, now: float, completed: int, line: Callable[[], str]) -> None:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Unpack
 
-from inftythink_graph._serve_command import BUNDLED, ServeOptions, build_command, served_name
+from inftythink_graph._serve_command import BUNDLED, ServeOptions, build_command, open_to_network, served_name
 from inftythink_graph._serve_process import (
     check_port,
     child,
@@ -30,7 +30,7 @@ from inftythink_graph._serve_process import (
     signals_as_interrupts,
     wait_until_healthy,
 )
-from inftythink_graph.errors import InftyThinkError, ServerUnavailableError
+from inftythink_graph.errors import InftyThinkError, ServerUnavailableError, one_line
 
 __all__ = [
     "BUNDLED",
@@ -120,6 +120,8 @@ def serve(model: str = BUNDLED, *, host: str = "127.0.0.1", port: int = 8000, **
     """
     command, env = build_command(model, host=host, port=port, **options)
     check_port(host, port)
+    if warning := open_to_network(command, env):
+        print(f"inftythink serve: {warning}", file=sys.stderr, flush=True)
     url = f"http://{reachable(host)}:{port}"
     try:
         with signals_as_interrupts(), child(command, env, None) as process:
@@ -148,7 +150,11 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "model", nargs="?", default=BUNDLED, help="a model's folder, a hub name, or 'bundled' (default)"
     )
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="address to listen on (default: this machine only); another one wants a VLLM_API_KEY",
+    )
     parser.add_argument("--port", type=int, default=8000, help="port to listen on (default: 8000)")
     parser.add_argument("--name", help="name to serve the model under")
     parser.add_argument("--max-model-len", type=int, help="context window in tokens (default: as trained)")
@@ -167,7 +173,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return serve(**vars(build_parser().parse_args(arguments)), extra=extra)
     except InftyThinkError as error:
-        print(f"inftythink serve: {error}", file=sys.stderr)
+        print(f"inftythink serve: {one_line(error)}", file=sys.stderr)
         return 1 if isinstance(error, ServerUnavailableError) else 2
 
 

@@ -22,6 +22,7 @@ from rich.text import Text
 from inftythink_graph.events import Event
 from inftythink_graph.graph import InftyThinkGraph
 from inftythink_graph.nodes.replies import reasoning_of, text_of
+from inftythink_graph.plain_text import printable
 from inftythink_graph.protocol import Content, Part
 from inftythink_graph.state import EpochRecord, InftyThinkOutput
 from inftythink_graph.usage import Usage, add_usage, no_usage
@@ -37,7 +38,7 @@ def plain(text: str, limit: int = 0) -> Text:
     if limit:
         text = " ".join(text.split())
         text = text if len(text) <= limit else text[: limit - 1] + "…"
-    return Text("".join(char if char.isprintable() or char == "\n" else "�" for char in text))
+    return Text(printable(text))
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from inftythink_graph.plain_text import one_line_text
 from sft.run_log import history_of
 
 __all__ = ["PICTURE", "Curve", "curve", "draw", "main", "save_picture", "smoothed"]
@@ -144,7 +145,7 @@ def draw(history: Sequence[Mapping[str, Any]], title: str = "") -> Any:
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         axes.xaxis.set_major_formatter("{x:,.0f}")
     if title:
-        figure.suptitle(title, fontsize=12, x=0.012, ha="left", color="#222222")
+        figure.suptitle(one_line_text(title), fontsize=12, x=0.012, ha="left", color="#222222", parse_math=False)
     return figure
 
 

@@ -31,8 +31,8 @@ def _prepare(args: argparse.Namespace) -> str:
     if args.to.exists() and any(args.to.iterdir()):
         raise ValueError(f"{args.to} is not empty; give a folder to make")
     try:
-        tokenizer = AutoTokenizer.from_pretrained(args.base)
-        model = AutoModelForCausalLM.from_pretrained(args.base, dtype="auto")
+        tokenizer = AutoTokenizer.from_pretrained(args.base, trust_remote_code=False)
+        model = AutoModelForCausalLM.from_pretrained(args.base, dtype="auto", trust_remote_code=False)
     except OSError as error:
         raise ValueError(f"{args.base} can't be loaded: {str(error).partition(chr(10))[0]}") from error
     set_template(args.chat_template, model, tokenizer)

@@ -14,14 +14,18 @@ import types
 from collections.abc import Sequence
 from dataclasses import MISSING, fields
 from importlib.util import find_spec
-from typing import Any, Literal, NoReturn, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Union, get_args, get_origin, get_type_hints
 
 from httpx import HTTPError
 from langchain_core.exceptions import ModelError
 
 from datasets_build.pipeline.options import ABOUT, BuildOptions, read_options
 from inftythink_graph.errors import InftyThinkError, InvalidInputError, ModelNotServedError
+from inftythink_graph.plain_text import one_line_text, printable
 from inftythink_graph.recipes import check_keys
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 __all__ = ["build_parser", "main", "parse"]
 
@@ -100,6 +104,11 @@ def _check_libraries(options: BuildOptions) -> None:
             raise InftyThinkError(f"{', '.join(missing)} is missing: pip install 'inftythink-graph[{package}]'")
 
 
+def _say(console: Console, line: str) -> None:
+    # Names of files and servers are no markup.
+    console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
+
+
 def _dry_run(options: BuildOptions) -> int:
     from rich.console import Console
 
@@ -113,7 +122,7 @@ def _dry_run(options: BuildOptions) -> int:
         f"segments: {sizes['number']:,}, tokens of one: mean {sizes['mean']}, most {sizes['max']}", highlight=False
     )
     for line in estimate.lines():
-        console.print(line, highlight=False)
+        _say(console, line)
     console.print("nothing was written", highlight=False)
     return 0
 
@@ -129,7 +138,7 @@ def _build(options: BuildOptions) -> int:
     console.print(funnel.table())
     if result.report.preview:
         console.print("a preview: the summaries are extracts, not to be trained on", highlight=False)
-    console.print(f"report: {BuildFolder(options.output).file('report.md')}", highlight=False, soft_wrap=True)
+    _say(console, f"report: {BuildFolder(options.output).file('report.md')}")
     if not result.complete:
         print(f"{_PREFIX}{result.unanswered:,} examples got no reply from the summarizer: {_GO_ON}", file=sys.stderr)
         return 1
@@ -140,7 +149,7 @@ def _build(options: BuildOptions) -> int:
         from datasets_build.pipeline.hub_upload import upload
 
         address = upload(BuildFolder(options.output), options.push_to_hub, private=options.private)
-        console.print(f"uploaded: {address}", highlight=False, soft_wrap=True)
+        _say(console, f"uploaded: {address}")
     return 0
 
 
@@ -168,7 +177,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             said = f"{said.rstrip('.')}. What is finished is kept: {_GO_ON}"
     except KeyboardInterrupt:
         code, said = 1, f"interrupted; what is finished is kept: {_GO_ON}"
-    print(f"{_PREFIX}{' '.join(said.split())}", file=sys.stderr)
+    print(f"{_PREFIX}{one_line_text(said)}", file=sys.stderr)
     return code
 
 

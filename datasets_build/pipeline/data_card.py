@@ -8,6 +8,7 @@ from datasets_build.pipeline.options import FREE
 from datasets_build.pipeline.report import PREVIEW, BuildReport
 from datasets_build.sources.load import source_name
 from inftythink_graph import __version__
+from inftythink_graph.plain_text import escaped
 from inftythink_graph.protocol import PROTOCOL_VERSION
 
 __all__ = ["data_card"]
@@ -44,7 +45,9 @@ def _option_rows(report: BuildReport) -> list[str]:
         if shown.get(name) and Path(shown[name]).exists():
             shown[name] = Path(shown[name]).name
     lines = ["| option | value |", "|---|---|"]
-    return lines + [f"| `{name}` | {value} |" for name, value in shown.items() if value not in (None, "", [], {})]
+    return lines + [
+        f"| `{name}` | {escaped(str(value))} |" for name, value in shown.items() if value not in (None, "", [], {})
+    ]
 
 
 def data_card(report: BuildReport, *, prompt: str) -> str:
@@ -55,9 +58,13 @@ def data_card(report: BuildReport, *, prompt: str) -> str:
         prompt: version and hash of the summarizer's wording; "" where there was none.
     """
     options, funnel = report.options, report.funnel
-    source = source_name(options.source)
-    tokenizer = Path(options.tokenizer).name if Path(options.tokenizer).exists() else options.tokenizer
-    by = "sentences picked from the segments, without a model" if report.preview else f"summaries by `{report.model}`"
+    source = escaped(source_name(options.source))
+    tokenizer = escaped(Path(options.tokenizer).name if Path(options.tokenizer).exists() else options.tokenizer)
+    by = (
+        "sentences picked from the segments, without a model"
+        if report.preview
+        else f"summaries by {escaped(report.model)}"
+    )
     parts = _front(report)
     parts += [f"# InftyThink instances of {source}", ""]
     if report.preview:
@@ -87,8 +94,8 @@ def data_card(report: BuildReport, *, prompt: str) -> str:
         "",
         "## Where it comes from",
         "",
-        f"- Source: {source}" + (f", split {options.split}" if options.split else "")
-        + (f", revision {options.revision}" if options.revision else ""),
+        f"- Source: {source}" + (f", split {escaped(options.split)}" if options.split else "")
+        + (f", revision {escaped(options.revision)}" if options.revision else ""),
         f"- Summaries: {by}" + (f", wording {prompt}" if prompt else ""),
         f"- Tokens counted by the tokenizer {tokenizer}",
         f"- Text format {PROTOCOL_VERSION}, built with inftythink-graph {__version__}",

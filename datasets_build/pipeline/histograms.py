@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from datasets_build.pipeline.distributions import Distribution, Figures
 from datasets_build.pipeline.options import BuildOptions
+from inftythink_graph.plain_text import one_line_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -78,7 +79,7 @@ def draw_histograms(figures: Figures, options: BuildOptions, title: str) -> Figu
         _Panel("vanilla rows", figures.vanilla_tokens, "tokens", options.max_length, "max_length"),
     )
     figure = Figure(figsize=(12, 6.4), layout="constrained")
-    figure.suptitle(title, fontsize=11)
+    figure.suptitle(one_line_text(title), fontsize=11, parse_math=False)
     *places, axes = figure.subplots(2, 3).flat
     for place, panel in zip(places, panels, strict=True):
         _draw(place, panel)

@@ -19,6 +19,7 @@ from datasets_build.sources.load import SourceOptions
 from inftythink_graph.errors import InvalidInputError
 from inftythink_graph.protocol import Protocol
 from inftythink_graph.recipes import check_fields, check_keys, load_recipe
+from inftythink_graph.redaction import shown_url
 
 __all__ = ["ABOUT", "FREE", "SHAPING", "BuildOptions", "Engine", "Summarizer", "read_options"]
 
@@ -130,9 +131,9 @@ class BuildOptions:
     mode: Mode = "greedy"
 
     summarizer: Summarizer | None = None
-    base_url: list[str] = field(default_factory=list)
+    base_url: list[str] = field(default_factory=list, repr=False)
     model: str = ""
-    api_key: str | None = None
+    api_key: str | None = field(default=None, repr=False)
     prompt: str | None = None
     summary_budget: int = 512
     window: int | None = None
@@ -200,7 +201,7 @@ class BuildOptions:
         """The options as plain values, defaults filled in; a key of a server is never among them."""
         hidden = {"api_key", "dry_run", "retry_failed"}
         values = {name: value for name, value in asdict(self).items() if name not in hidden}
-        return {**values, "summarizer": self.summarizer_used}
+        return {**values, "base_url": [shown_url(url) for url in self.base_url], "summarizer": self.summarizer_used}
 
 
 def read_options(given: Mapping[str, Any], recipe: str | Path | None = None) -> BuildOptions:

@@ -14,6 +14,7 @@ from datasets_build.pipeline.distributions import Distribution, Figures
 from datasets_build.pipeline.options import BuildOptions
 from datasets_build.sources.funnel import Funnel
 from datasets_build.sources.load import source_name
+from inftythink_graph.plain_text import escaped
 
 __all__ = ["PAPER", "PREVIEW", "BuildReport", "Paid", "paid_requests"]
 
@@ -135,7 +136,7 @@ class BuildReport:
         if paid.requests:
             share = f" ({100 * paid.cached_tokens / paid.prompt_tokens:.1f}%)" if paid.prompt_tokens else ""
             parts += [
-                f"{paid.requests:,} requests by {self.model}: {paid.prompt_tokens:,} prompt tokens,"
+                f"{paid.requests:,} requests by {escaped(self.model)}: {paid.prompt_tokens:,} prompt tokens,"
                 f" {paid.cached_tokens:,} of them from the prefix cache{share}, {paid.completion_tokens:,} tokens"
                 " written."
             ]
@@ -145,7 +146,7 @@ class BuildReport:
             parts += [f"{_shown(figures.attempts.mean)} replies for each summary."]
         parts += ["", "## Beside the paper", "", "Yan et al. 2025, arXiv 2503.06692.", ""]
         parts += ["| | this build | paper |", "|---|---|---|"]
-        parts += [f"| {name} | {here} | {there} |" for name, here, there in self.comparison()]
+        parts += [f"| {name} | {escaped(here)} | {there} |" for name, here, there in self.comparison()]
         if self.options.eta != _PAPER_ETA:
             parts += ["", f"The paper's numbers of instances hold for eta {_PAPER_ETA:,} only."]
         return "\n".join(parts) + "\n"

@@ -17,6 +17,7 @@ from datasets_build.summaries.request_cache import ReplyCache
 from datasets_build.summaries.summarize import create_summarizer_graph
 from inftythink_graph.errors import InvalidInputError
 from inftythink_graph.models.transport import name_of
+from inftythink_graph.redaction import shown_url
 
 if TYPE_CHECKING:
     from inftythink_graph.models.vllm import ChatVLLM
@@ -67,7 +68,7 @@ def connect(options: BuildOptions) -> tuple[tuple[str, ChatVLLM], ...]:
     more: dict[str, Any] = {"api_key": options.api_key} if options.api_key else {}
     return tuple(
         # Retries are the summarizer's own, with longer waits than the client's.
-        (url, ChatVLLM(base_url=url, model=options.model, timeout=options.timeout, max_retries=0, **more))
+        (shown_url(url), ChatVLLM(base_url=url, model=options.model, timeout=options.timeout, max_retries=0, **more))
         for url in options.base_url or [DEFAULT_BASE_URL]
     )
 

@@ -35,7 +35,7 @@ class SegmentError:
 def _load(name_or_path: str) -> PreTrainedTokenizerBase:
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(name_or_path)
+    tokenizer = AutoTokenizer.from_pretrained(name_or_path, trust_remote_code=False)
     sizer_of(tokenizer)
     return tokenizer
 

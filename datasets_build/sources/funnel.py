@@ -12,6 +12,8 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from inftythink_graph.plain_text import escaped, one_line_text
+
 __all__ = ["STAGES", "Funnel"]
 
 STAGES = ("rows", "generations", "examples", "segments", "instances")
@@ -140,16 +142,14 @@ class Funnel:
         table.add_column("share", justify="right")
         for stage, what, number, share, found in self._lines():
             style = "bold" if what in ("in", "out") else None
-            table.add_row(stage, Text(what), f"{number:,}", share, style=style)
+            table.add_row(stage, Text(one_line_text(what)), f"{number:,}", share, style=style)
             for detail in found if details else []:
-                shown = "".join(char if char.isprintable() else "�" for char in detail)
-                table.add_row("", Text(f"  {shown}", style="dim"), "", "")
+                table.add_row("", Text(f"  {one_line_text(detail)}", style="dim"), "", "")
         return table
 
     def markdown(self) -> str:
         """The funnel as a Markdown table, for a data set's card."""
         lines = ["| stage | | number | share |", "|---|---|---:|---:|"]
         for stage, what, number, share, _ in self._lines():
-            text = " ".join(what.replace("|", "\\|").split())
-            lines.append(f"| {stage} | {text} | {number:,} | {share} |")
+            lines.append(f"| {stage} | {escaped(what)} | {number:,} | {share} |")
         return "\n".join(lines)

@@ -148,9 +148,9 @@ class Engine:
         had_bars = transformers_logging.is_progress_bar_enabled()
         transformers_logging.disable_progress_bar()
         try:
-            self.tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(str(path))
+            self.tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(str(path), trust_remote_code=False)
             self.model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
-                str(path), dtype=dtype if dtype == "auto" else getattr(torch, dtype)
+                str(path), dtype=dtype if dtype == "auto" else getattr(torch, dtype), trust_remote_code=False
             )
         except (OSError, ValueError, KeyError) as error:
             first_line = str(error).strip().splitlines()[0]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import openai
 from langchain_core.exceptions import ModelConnectionError, ModelError, ModelNotFoundError
 from langchain_openai.chat_models.base import (
@@ -19,6 +17,7 @@ from langchain_openai.chat_models.base import (
 )
 
 from inftythink_graph.errors import ModelNotServedError, ServerUnavailableError
+from inftythink_graph.redaction import shown_url
 
 __all__ = [
     "VLLMConnectionError",
@@ -27,7 +26,6 @@ __all__ = [
     "not_served",
     "refuses_continuation",
     "refuses_thinking_budget",
-    "shown_url",
     "translated",
     "unavailable",
 ]
@@ -50,11 +48,6 @@ _TWINS: tuple[tuple[type[openai.APIStatusError], type[openai.APIStatusError]], .
     (openai.RateLimitError, OpenAIRateLimitError),
     (openai.InternalServerError, OpenAIAPIError),
 )
-
-
-def shown_url(url: object) -> str:
-    """``url`` as it may appear in a message: without a user's name and password."""
-    return re.sub(r"(?<=://)[^/@]*@", "", str(url))
 
 
 def refuses_thinking_budget(error: openai.APIError) -> bool:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -11,25 +10,18 @@ from typing import Any, Literal
 import openai
 from langchain_core.messages import AIMessage, BaseMessage, ChatMessage, convert_to_messages
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
-from langchain_openai import ChatOpenAI
-from pydantic import Field, PrivateAttr, SecretStr, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from inftythink_graph.errors import ServerUnavailableError
 from inftythink_graph.models import _vllm_errors as errors
 from inftythink_graph.models import _vllm_prefill as prefills
 from inftythink_graph.models._vllm_calls import Ask, Call, Chat, Plan
 from inftythink_graph.models._vllm_http import PerLoopClient
+from inftythink_graph.models._vllm_secrets import DEFAULT_BASE_URL, KeepsSecrets
 from inftythink_graph.models.base import ModelCard, ModelInfo
+from inftythink_graph.redaction import scrub, shown_url
 
 __all__ = ["DEFAULT_BASE_URL", "Attempt", "VLLMRequests"]
-
-DEFAULT_BASE_URL = "http://127.0.0.1:8000/v1"
-"""Where ``inftythink serve`` and ``vllm serve`` listen unless told otherwise."""
-
-
-def _key_from_env() -> SecretStr:
-    # The server's own variable first. Servers without a key take any, but the openai client insists on one.
-    return SecretStr(os.environ.get("VLLM_API_KEY") or os.environ.get("OPENAI_API_KEY") or "EMPTY")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +39,10 @@ class Attempt:
     budget: bool = True
 
 
-class VLLMRequests(ChatOpenAI):
+class VLLMRequests(KeepsSecrets):
     """Payloads, replies and plans for a vLLM server; ``ChatVLLM`` carries them out."""
 
     model_name: str = Field(default="", alias="model")
-    openai_api_base: str | None = Field(default=DEFAULT_BASE_URL, alias="base_url")
-    openai_api_key: SecretStr | Callable[[], Any] | None = Field(alias="api_key", default_factory=_key_from_env)
     request_timeout: float | tuple[float, float] | Any | None = Field(default=600.0, alias="timeout")
     # A request may wait in the server's queue before its first token; the request's own limit is enough.
     stream_chunk_timeout: float | None = 600.0
@@ -68,12 +58,6 @@ class VLLMRequests(ChatOpenAI):
     @model_validator(mode="before")
     @classmethod
     def _own_connections(cls, values: dict[str, Any]) -> dict[str, Any]:
-        # A model that was saved is loaded without its key: then as if none had been given.
-        values = {
-            name: value
-            for name, value in values.items()
-            if value is not None or name not in ("api_key", "openai_api_key")
-        }
         # The parent class shares one client among all models and event loops.
         if not (values.get("http_async_client") or values.get("openai_proxy")):
             return {**values, "http_async_client": PerLoopClient()}
@@ -152,11 +136,12 @@ class VLLMRequests(ChatOpenAI):
         try:
             reply = yield Call("/models")
         except openai.APIError as error:
+            scrub(error, self._secrets())
             raise errors.unavailable(error, self._url) from error
         entries = reply.get("data") if isinstance(reply, dict) else None
         if not isinstance(entries, list) or not all(isinstance(entry, dict) and "id" in entry for entry in entries):
             raise ServerUnavailableError(
-                f"the server at {errors.shown_url(self._url)} answers, but not with a list of models:"
+                f"the server at {shown_url(self._url)} answers, but not with a list of models:"
                 " base_url is the address that ends in /v1"
             )
         return {str(entry["id"]): entry for entry in entries}
@@ -182,7 +167,7 @@ class VLLMRequests(ChatOpenAI):
     def _uncounted(self, error: openai.APIError) -> Plan[Exception]:
         if errors.lacks_endpoint(error):
             return ServerUnavailableError(
-                f"the server at {errors.shown_url(self._root)} has no /tokenize, which counting tokens needs"
+                f"the server at {shown_url(self._root)} has no /tokenize, which counting tokens needs"
             )
         return (yield from self._explained(error, self.served_name))
 
@@ -238,6 +223,7 @@ class VLLMRequests(ChatOpenAI):
         raise (yield from self._explained(error, payload["model"])) from error
 
     def _explained(self, error: openai.APIError, model: str) -> Plan[Exception]:
+        scrub(error, self._secrets())
         if isinstance(error, openai.NotFoundError):
             served = tuple((yield from self._models()))
             if model not in served:

@@ -125,7 +125,7 @@ def running() -> Iterator[FakeVLLM]:
             fake.keys.append(self.headers.get("Authorization"))
             status, kind = 200, "application/json"
             try:
-                reply = fake.answer(self.path, body)
+                reply = fake.answer(self.path.partition("?")[0], body)
             except Refusal as refusal:
                 status, reply = refusal.status, {"error": {"message": refusal.message, "code": refusal.status}}
             text = json.dumps(reply)

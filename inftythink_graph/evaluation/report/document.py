@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from inftythink_graph.evaluation.report import tables
 from inftythink_graph.evaluation.report.comparisons import ComparedPair
-from inftythink_graph.evaluation.report.markdown import escaped
 from inftythink_graph.evaluation.report.summary import RunSummary
+from inftythink_graph.plain_text import escaped
 
 __all__ = ["Picture", "by_task", "document"]
 

@@ -9,14 +9,9 @@ from typing import Any
 
 from inftythink_graph.errors import InvalidInputError
 from inftythink_graph.evaluation.trials import Run
+from inftythink_graph.plain_text import one_line_text
 
-__all__ = ["one_line_text", "run_names", "shown_value", "slugs"]
-
-
-def one_line_text(text: str, most: int | None = None) -> str:
-    """Text for a table or a picture: in one line, without control characters, cut at ``most`` characters."""
-    line = " ".join("".join(char if char.isprintable() or char.isspace() else "\ufffd" for char in text).split())
-    return line if most is None or len(line) <= most else line[: most - 1] + "…"
+__all__ = ["run_names", "shown_value", "slugs"]
 
 
 def shown_value(value: Any) -> str:

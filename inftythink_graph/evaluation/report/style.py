@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from inftythink_graph.errors import InftyThinkError
-from inftythink_graph.evaluation.report.names import one_line_text
+from inftythink_graph.plain_text import one_line_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from inftythink_graph.evaluation.metrics import Estimate, Share
-from inftythink_graph.evaluation.report.markdown import escaped
+from inftythink_graph.plain_text import escaped
 
 __all__ = ["UNKNOWN", "Cell", "Column", "Kind", "Table", "shown"]
 

@@ -19,10 +19,10 @@ from inftythink_graph.evaluation.metrics import Estimate, Share, mean_at_n
 from inftythink_graph.evaluation.report import RunSummary, summarize, tables
 from inftythink_graph.evaluation.report.comparisons import compare_all
 from inftythink_graph.evaluation.report.long_tables import costs_rows, curves_rows, groups_rows
-from inftythink_graph.evaluation.report.markdown import escaped
-from inftythink_graph.evaluation.report.names import one_line_text, run_names, slugs
+from inftythink_graph.evaluation.report.names import run_names, slugs
 from inftythink_graph.evaluation.report.table import Column, Kind, Table, shown
 from inftythink_graph.evaluation.trials import Question, Run
+from inftythink_graph.plain_text import escaped, one_line_text
 
 MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 
