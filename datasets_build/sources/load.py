@@ -208,7 +208,8 @@ def hub_rows(
             data = data["train"] if "train" in data else next(iter(data.values()))
     except InvalidInputError:
         raise
-    except (DatasetsError, OSError, ValueError) as error:  # offline is a ConnectionError, a wrong split a ValueError
+    # Offline is a ConnectionError, a wrong split a ValueError; a script, which is never run, is a RuntimeError.
+    except (DatasetsError, OSError, RuntimeError, ValueError) as error:
         raise InvalidInputError(
             f"data set {name} can't be read: {one_line(error)} (nor is there a local file or folder of that name)"
         ) from error
