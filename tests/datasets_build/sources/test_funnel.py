@@ -101,7 +101,7 @@ def test_the_rendering_is_in_the_order_of_the_stages_with_every_loss() -> None:
         "|---|---|---:|---:|",
         "| rows | in | 2,000 |  |",
         "|  | more | -4 | 0.2% |",
-        "|  | a \\| b | -1 | 0.1% |",
+        "|  | a &#124; b | -1 | 0.1% |",
         "|  | out | 1,995 | 99.8% |",
         "| instances | in | 7 |  |",
         "|  | out | 7 | 100.0% |",
