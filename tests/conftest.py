@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-# Before anything imports torch, transformers or vllm. Two threads whatever the machine: sums then come out alike, and a
-# server under test isn't starved.
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+# Before anything imports torch, transformers or vllm. One thread: the models here are tiny, sums come out alike on every
+# machine, and where something else computes, two threads that wait for each other take several times as long as one.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # the same for what sets its threads itself, as vLLM does
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("MPLBACKEND", "Agg")
 for _name in (
