@@ -16,7 +16,7 @@ from dataclasses import MISSING, fields
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Union, get_args, get_origin, get_type_hints
 
-from httpx import HTTPError
+from httpx2 import HTTPError
 from langchain_core.exceptions import ModelError
 
 from datasets_build.pipeline.options import ABOUT, BuildOptions, read_options

@@ -24,7 +24,7 @@ def upload(folder: BuildFolder, name: str, *, private: bool) -> str:
     Raises:
         InftyThinkError: it can't be uploaded; what was built is all there.
     """
-    from httpx import HTTPError
+    from httpx2 import HTTPError
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from httpx import HTTPError
+from httpx2 import HTTPError
 from langchain_core.exceptions import ModelError
 
 from datasets_build.pipeline.build import Cut, finish_example

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
+import httpx2
 import openai
 from langchain_core.exceptions import ModelError
 from langchain_core.language_models import BaseChatModel
@@ -17,6 +18,17 @@ from inftythink_graph.errors import ServerUnavailableError
 __all__ = ["is_transport_error", "name_of", "patience", "retrying"]
 
 _LONGEST_WAIT = 60.0  # seconds
+# The openai package speaks through httpx2, clients of other providers through httpx. A reply that breaks off in the
+# middle of a stream comes through as their own error.
+_TRANSIENT = (
+    openai.APIConnectionError,
+    openai.RateLimitError,
+    openai.InternalServerError,
+    httpx.TransportError,
+    httpx2.TransportError,
+    ConnectionError,
+    TimeoutError,
+)
 
 
 def is_transport_error(error: BaseException) -> bool:
@@ -25,8 +37,7 @@ def is_transport_error(error: BaseException) -> bool:
         return error.is_retryable
     if isinstance(error, ServerUnavailableError):  # it answers, and refuses for reasons of its own
         return False
-    transient = openai.APIConnectionError | openai.RateLimitError | openai.InternalServerError | httpx.TransportError
-    return isinstance(error, transient | ConnectionError | TimeoutError)
+    return isinstance(error, _TRANSIENT)
 
 
 def patience(tries: int = 8, *, backoff: float = 1.0) -> RetryPolicy:
