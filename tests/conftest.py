@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-# Before anything imports torch, transformers or vllm. One thread: the models here are tiny, sums come out alike on every
-# machine, and where something else computes, two threads that wait for each other take several times as long as one.
+# Before anything imports torch, transformers or vllm. One thread: the models here are tiny, sums come out alike on
+# every machine, and where something else computes, two threads that wait for each other take several times as long.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # the same for what sets its threads itself, as vLLM does
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
