@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
-from inftythink_graph.plain_text import printable
+from inftythink_graph.plain_text import one_line_text, printable
 from inftythink_graph.state import Usage, add_usage, no_usage
 
 __all__ = ["Epoch", "Run", "answer_html", "meter_html", "thoughts"]
@@ -138,8 +138,8 @@ def _epoch_text(epoch: Epoch) -> str:
 
 def _gist(epoch: Epoch, most: int = 80) -> str:
     """An epoch in one line."""
-    text = " ".join((epoch.summary or epoch.conclusion).split())
-    return printable("→ " + (text if len(text) <= most else text[: most - 1] + "…"), _KEPT) if text else ""
+    text = one_line_text(epoch.summary or epoch.conclusion, most, _KEPT)
+    return f"→ {text}" if text else ""
 
 
 def thoughts(run: Run, key: str) -> list[dict[str, Any]]:

@@ -23,9 +23,9 @@ def printable(text: str, keep: str = "\n") -> str:
     return "".join(char if char.isprintable() or char in keep else "\ufffd" for char in text)
 
 
-def one_line_text(text: str, most: int | None = None) -> str:
+def one_line_text(text: str, most: int | None = None, keep: str = "") -> str:
     """The same in one line, cut at ``most`` characters: for a table, a picture, a message."""
-    line = " ".join("".join(char if char.isprintable() or char.isspace() else "\ufffd" for char in text).split())
+    line = printable(" ".join(text.split()), keep)
     return line if most is None or len(line) <= most else line[: most - 1] + "…"
 
 

@@ -11,11 +11,16 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from inftythink_graph.plain_text import printable
 
-__all__ = ["LINE_EVERY", "ProgressView", "Rates"]
+__all__ = ["LINE_EVERY", "ProgressView", "Rates", "say"]
 
 LINE_EVERY = 30.0
 """Seconds between two lines where there is no terminal."""
 _WINDOW = 300.0  # seconds that rates are taken over
+
+
+def say(console: Console, line: str) -> None:
+    """One line as it is: what others named or wrote is no markup, and moves nothing on a terminal."""
+    console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
 
 
 class Rates:
@@ -56,7 +61,7 @@ class ProgressView:
 
     def say(self, message: str) -> None:
         """One line, above the bar."""
-        self.console.print(printable(message), markup=False, highlight=False, soft_wrap=True)
+        say(self.console, message)
 
     def _begin(self, total: int | None, completed: int = 0) -> None:
         self._last = time.monotonic()

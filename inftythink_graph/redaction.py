@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
@@ -70,6 +71,7 @@ def scrub(error: BaseException, secrets: Iterable[str]) -> None:
         step = step.__cause__ or step.__context__
 
 
+@dataclass(frozen=True, slots=True)
 class Address:
     """An address taken apart.
 
@@ -79,10 +81,9 @@ class Address:
         query: the parameters of its query.
     """
 
-    __slots__ = ("query", "url", "user")
-
-    def __init__(self, url: str, user: str | None, query: dict[str, str]) -> None:
-        self.url, self.user, self.query = url, user, query
+    url: str
+    user: str | None = field(default=None, repr=False)
+    query: dict[str, str] = field(default_factory=dict, repr=False)
 
 
 def split_address(url: str) -> Address:
@@ -90,9 +91,9 @@ def split_address(url: str) -> Address:
     try:
         parts = urlsplit(url)
     except ValueError:  # no address at all: whoever connects says so
-        return Address(url, None, {})
+        return Address(url)
     if not parts.netloc:
-        return Address(url, None, {})
+        return Address(url)
     before, _, host = parts.netloc.rpartition("@")
     bare = urlunsplit(parts._replace(netloc=host, query="", fragment=""))
     return Address(bare, unquote(before) or None, dict(parse_qsl(parts.query, keep_blank_values=True)))

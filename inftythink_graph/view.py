@@ -22,7 +22,7 @@ from rich.text import Text
 from inftythink_graph.events import Event
 from inftythink_graph.graph import InftyThinkGraph
 from inftythink_graph.nodes.replies import reasoning_of, text_of
-from inftythink_graph.plain_text import printable
+from inftythink_graph.plain_text import one_line_text, printable
 from inftythink_graph.protocol import Content, Part
 from inftythink_graph.state import EpochRecord, InftyThinkOutput
 from inftythink_graph.usage import Usage, add_usage, no_usage
@@ -35,10 +35,7 @@ _ROWS = 8  # epochs shown at once
 
 def plain(text: str, limit: int = 0) -> Text:
     """Model text as it may be shown: one line if ``limit`` is given, cut at that many characters."""
-    if limit:
-        text = " ".join(text.split())
-        text = text if len(text) <= limit else text[: limit - 1] + "…"
-    return Text(printable(text))
+    return Text(one_line_text(text, limit) if limit else printable(text))
 
 
 @dataclass(slots=True)

@@ -14,18 +14,15 @@ import types
 from collections.abc import Sequence
 from dataclasses import MISSING, fields
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, NoReturn, Union, get_args, get_origin, get_type_hints
 
 from httpx2 import HTTPError
 from langchain_core.exceptions import ModelError
 
 from datasets_build.pipeline.options import ABOUT, BuildOptions, read_options
 from inftythink_graph.errors import InftyThinkError, InvalidInputError, ModelNotServedError
-from inftythink_graph.plain_text import one_line_text, printable
+from inftythink_graph.plain_text import one_line_text
 from inftythink_graph.recipes import check_keys
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 __all__ = ["build_parser", "main", "parse"]
 
@@ -104,15 +101,11 @@ def _check_libraries(options: BuildOptions) -> None:
             raise InftyThinkError(f"{', '.join(missing)} is missing: pip install 'inftythink-graph[{package}]'")
 
 
-def _say(console: Console, line: str) -> None:
-    # Names of files and servers are no markup.
-    console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
-
-
 def _dry_run(options: BuildOptions) -> int:
     from rich.console import Console
 
     from datasets_build.pipeline.dry_run import dry_run
+    from inftythink_graph.progress import say
 
     console = Console()
     estimate = dry_run(options)
@@ -122,7 +115,7 @@ def _dry_run(options: BuildOptions) -> int:
         f"segments: {sizes['number']:,}, tokens of one: mean {sizes['mean']}, most {sizes['max']}", highlight=False
     )
     for line in estimate.lines():
-        _say(console, line)
+        say(console, line)
     console.print("nothing was written", highlight=False)
     return 0
 
@@ -132,13 +125,14 @@ def _build(options: BuildOptions) -> int:
 
     from datasets_build.pipeline.build import build_dataset
     from datasets_build.pipeline.folder import BuildFolder
+    from inftythink_graph.progress import say
 
     result = build_dataset(options)
     console, funnel = Console(), result.report.funnel
     console.print(funnel.table())
     if result.report.preview:
         console.print("a preview: the summaries are extracts, not to be trained on", highlight=False)
-    _say(console, f"report: {BuildFolder(options.output).file('report.md')}")
+    say(console, f"report: {BuildFolder(options.output).file('report.md')}")
     if not result.complete:
         print(f"{_PREFIX}{result.unanswered:,} examples got no reply from the summarizer: {_GO_ON}", file=sys.stderr)
         return 1
@@ -149,7 +143,7 @@ def _build(options: BuildOptions) -> int:
         from datasets_build.pipeline.hub_upload import upload
 
         address = upload(BuildFolder(options.output), options.push_to_hub, private=options.private)
-        _say(console, f"uploaded: {address}")
+        say(console, f"uploaded: {address}")
     return 0
 
 

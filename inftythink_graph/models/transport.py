@@ -18,8 +18,7 @@ from inftythink_graph.errors import ServerUnavailableError
 __all__ = ["is_transport_error", "name_of", "patience", "retrying"]
 
 _LONGEST_WAIT = 60.0  # seconds
-# The openai package speaks through httpx2, clients of other providers through httpx. A reply that breaks off in the
-# middle of a stream comes through as their own error.
+# The openai package speaks through httpx2, clients of other providers through httpx; what they don't wrap counts too.
 _TRANSIENT = (
     openai.APIConnectionError,
     openai.RateLimitError,

@@ -11,14 +11,13 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from datasets_build.pipeline.cli import _say
 from datasets_build.pipeline.distributions import Figures
 from datasets_build.pipeline.histograms import draw_histograms
 from datasets_build.pipeline.options import BuildOptions
 from datasets_build.sources.funnel import Funnel
 from inftythink_graph.errors import one_line
 from inftythink_graph.plain_text import escaped, printable, printable_json
-from inftythink_graph.progress import ProgressView
+from inftythink_graph.progress import ProgressView, say
 from inftythink_graph.state import no_usage
 from inftythink_graph.view import show_result
 from sft.picture import draw
@@ -58,7 +57,7 @@ def test_views_show_hostile_text_as_text() -> None:
     console = _terminal()
     result: Any = {"status": "answered", "answer": HOSTILE, "conclusion": HOSTILE, "epochs": 1, "usage": no_usage()}
     show_result(console, result, window=64)
-    _say(console, f"report: {HOSTILE}")
+    say(console, f"report: {HOSTILE}")
     ProgressView(console).say(HOSTILE)
     funnel = Funnel()
     funnel.lose("rows", HOSTILE, detail=HOSTILE)
