@@ -225,17 +225,6 @@ def test_the_recipes_of_the_repository_are_valid(name: str) -> None:
     assert config.max_length
 
 
-@pytest.mark.parametrize("stage", ["bundled_polish", "bundled_finish", "bundled_carries", "bundled_settle"])
-def test_later_stages_go_on_in_the_format_of_the_first(stage: str) -> None:
-    first, _, before = parse_arguments(["--config", str(RECIPES["bundled"])])
-    later, model, after = parse_arguments(["--config", str(RECIPES[stage])])
-    assert model.model_name_or_path
-    for name in ("eta", "summary_budget", "history", "sampling_temperature", "synthetic_max_steps"):
-        assert getattr(later, name) == getattr(first, name)
-    assert after.max_length == before.max_length
-    assert later.synthetic_seed != first.synthetic_seed
-
-
 @pytest.mark.parametrize(
     ("recipe", "words", "message"),
     [
