@@ -21,7 +21,7 @@ demo: setup-demo  ## Watch the bundled model think far beyond its context window
 
 test: setup-dev  ## Lint, type-check and run all tests (some of them against a real vLLM server)
 	@$(MAKE) --no-print-directory --silent lint || { status=$$?; echo "lint failed, see above; tests follow" >&2; }; \
-	$(BIN)/python -m pytest $(PYTEST_ARGS) && exit $${status:-0}
+	scripts/test.sh $(PYTEST_ARGS) && exit $${status:-0}
 
 lint: setup-dev  ## ruff and mypy
 	@$(BIN)/ruff check --output-format concise . || status=$$?; \

@@ -44,8 +44,10 @@ def _must_run(item: pytest.Item) -> bool:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what lies in tests/integration, and put all that is marked so last."""
+    """Mark what lies in tests/integration, put all that is marked so last, and mark what asks a vLLM server."""
     for item in items:
+        if "_servers" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.vllm)
         if INTEGRATION in item.path.parents and item.get_closest_marker("integration") is None:
             item.add_marker(pytest.mark.integration)
     items.sort(key=lambda item: item.get_closest_marker("integration") is not None)
