@@ -36,6 +36,8 @@ _REFUSED = {
     "protocol": "it belongs to the model; give it when ChatInftyThink is made",
     "verifier": "it belongs to the graph; give it when ChatInftyThink is made",
     "stall_after": "it belongs to the graph; give it when ChatInftyThink is made",
+    "on_stall": "it belongs to the graph; give it when ChatInftyThink is made",
+    "stall_temperature": "it belongs to the graph; give it when ChatInftyThink is made",
     "keep_trace": "a message has no trace; use the graph, or create_reasoning_tool",
     "include_reasoning": "give it when ChatInftyThink is made",
 }

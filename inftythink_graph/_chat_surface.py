@@ -15,12 +15,12 @@ from inftythink_graph._chat_options import SETTINGS, stop_sequences
 from inftythink_graph.errors import InvalidInputError
 from inftythink_graph.graph import InftyThinkGraph, create_inftythink_graph
 from inftythink_graph.protocol import Protocol
-from inftythink_graph.state import OnExhausted, OnRejected, ProtocolKind
+from inftythink_graph.state import OnExhausted, OnRejected, OnStall, ProtocolKind
 from inftythink_graph.verdicts import Candidate
 
 __all__ = ["ChatSurface"]
 
-_OF_THE_GRAPH = (*SETTINGS, "protocol", "verifier", "stall_after")
+_OF_THE_GRAPH = (*SETTINGS, "protocol", "verifier", "stall_after", "on_stall", "stall_temperature")
 
 
 class ChatSurface(BaseChatModel):
@@ -55,7 +55,11 @@ class ChatSurface(BaseChatModel):
     verifier: Callable[[Candidate], Any] | None = None
     """Judges an answer; a rejected one goes back into the loop."""
     stall_after: int = 3
-    """End the run when the summary came back unchanged that often."""
+    """A run has stalled when the summary was one of those before that often in a row."""
+    on_stall: OnStall = "end"
+    """A run that has stalled is to ``end``, or to go on at a higher temperature (``heat``)."""
+    stall_temperature: float = 1.0
+    """That temperature."""
     stop: list[str] | None = None
     """Sequences that end the answer."""
     include_reasoning: bool = True

@@ -1,4 +1,4 @@
-"""The command line: ``inftythink solve``, ``serve``, ``eval``, ``report``, ``build-data`` and ``train``.
+"""The command line: ``inftythink solve``, ``serve``, ``run``, ``eval``, ``report``, ``build-data`` and ``train``.
 
 Exit code 2 for input that can't be run.
 """
@@ -47,6 +47,12 @@ def _add_solve(commands: Any) -> None:
     loop.add_argument(
         "--on-exhausted", choices=("force", "return"), default="force", help="out of epochs: force an answer?"
     )
+    loop.add_argument(
+        "--on-stall",
+        choices=("end", "heat"),
+        default="end",
+        help="summaries come again: end, or go on at temperature 1?",
+    )
     loop.add_argument("--gold", metavar="ANSWER", help="check answers against this one and think on while they differ")
     output = solve.add_argument_group("output")
     output.add_argument("--json", action="store_true", help="print the result, trace included, as one JSON object")
@@ -63,6 +69,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands.add_parser(
         "serve", add_help=False, help="serve a model with vLLM, with the flags that the reasoner profits from"
     )
+    commands.add_parser("run", add_help=False, help="think many questions through, from a file into a file")
     commands.add_parser("eval", add_help=False, help="measure models on benchmarks: InftyThink against one long chain")
     commands.add_parser("report", add_help=False, help="tables, pictures and a page of what was measured")
     commands.add_parser(
@@ -88,6 +95,7 @@ def _graph(args: argparse.Namespace) -> tuple[InftyThinkGraph, ModelInfo]:
         protocol=protocol_of(args),
         verifier=gold_verifier(args.gold) if args.gold else None,
         on_exhausted=args.on_exhausted,
+        on_stall=args.on_stall,
         keep_trace=True,
     )
     return graph, model.describe()
@@ -133,6 +141,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             from inftythink_graph.serve import main as serve
 
             return serve(arguments[1:])
+        if arguments[:1] == ["run"]:
+            from inftythink_graph.runner.command import main as run
+
+            return run(arguments[1:])
         if arguments[:1] in (["eval"], ["report"]):
             from inftythink_graph.evaluation import command
 

@@ -13,7 +13,16 @@ from inftythink_graph.protocol import ParsedKind
 from inftythink_graph.status import Status
 from inftythink_graph.usage import Usage
 
-__all__ = ["AnswerRejected", "EpochStarted", "Event", "PathEnded", "RunEnded", "SegmentDone", "SummaryDone"]
+__all__ = [
+    "AnswerRejected",
+    "EpochStarted",
+    "Event",
+    "PathEnded",
+    "RunEnded",
+    "SegmentDone",
+    "StallNoticed",
+    "SummaryDone",
+]
 
 
 class EpochStarted(TypedDict):
@@ -44,6 +53,16 @@ class SummaryDone(TypedDict):
     epoch: int
     summary: str
     usage: Usage
+    path: NotRequired[int]
+
+
+class StallNoticed(TypedDict):
+    """The summary was one that had been there before, ``repeats`` times in a row: this epoch is sampled hotter."""
+
+    event: Literal["stall_noticed"]
+    epoch: int
+    repeats: int
+    temperature: float
     path: NotRequired[int]
 
 
@@ -82,4 +101,4 @@ class PathEnded(TypedDict):
     path: int
 
 
-Event: TypeAlias = EpochStarted | SegmentDone | SummaryDone | AnswerRejected | PathEnded | RunEnded
+Event: TypeAlias = EpochStarted | SegmentDone | StallNoticed | SummaryDone | AnswerRejected | PathEnded | RunEnded

@@ -40,6 +40,7 @@ from inftythink_graph.state import (
     InftyThinkState,
     OnExhausted,
     OnRejected,
+    OnStall,
     ProtocolKind,
     Settings,
 )
@@ -150,6 +151,8 @@ def create_inftythink_graph(
     on_exhausted: OnExhausted = "force",
     keep_trace: bool = False,
     stall_after: int = 3,
+    on_stall: OnStall = "end",
+    stall_temperature: float = 1.0,
     num_paths: int = 1,
     retry_policy: RetryPolicy | Sequence[RetryPolicy] | None = None,
     checkpointer: Checkpointer = None,
@@ -185,7 +188,11 @@ def create_inftythink_graph(
             temperature must be above 0.
         on_exhausted: when epochs run out, ``force`` an answer from the last summary, or ``return`` what there is.
         keep_trace: return one record per epoch under ``trace``.
-        stall_after: end the run when the summary came back unchanged that many times in a row.
+        stall_after: that many times in a row the summary must be one that was there before for a run to have stalled.
+        on_stall: what becomes of such a run. ``end``: it ends as one that is out of epochs. ``heat``: it goes on at
+            ``stall_temperature`` until the summary is a new one, and ends after as many repeats again.
+        stall_temperature: sampling temperature of an epoch that is to get a run going again; the run's own, where that
+            is higher.
         num_paths: above 1, that many trajectories side by side, sampled apart. Without a verifier the majority of
             equivalent answers wins, with one the first answer that it accepts; the rest stops once that is decided.
             The result is a :class:`~inftythink_graph.path_state.ParallelOutput`.
@@ -215,6 +222,8 @@ def create_inftythink_graph(
         on_rejected=on_rejected,
         keep_trace=keep_trace,
         stall_after=stall_after,
+        on_stall=on_stall,
+        stall_temperature=stall_temperature,
         num_paths=num_paths,
     )
     if verifier is not None and not callable(verifier):

@@ -17,6 +17,7 @@ from inftythink_graph.errors import InvalidInputError
 from inftythink_graph.models.base import ModelCard
 from inftythink_graph.protocol import Content, ParsedKind, Protocol
 from inftythink_graph.records import records_channel
+from inftythink_graph.stalls import OnStall
 from inftythink_graph.status import Status
 from inftythink_graph.usage import Usage, add_usage, no_usage
 
@@ -31,6 +32,7 @@ __all__ = [
     "InftyThinkState",
     "OnExhausted",
     "OnRejected",
+    "OnStall",
     "Settings",
     "Status",
     "Usage",
@@ -132,8 +134,8 @@ class InftyThinkState(TypedDict, total=False):
 
     Beyond input and output: ``asked`` identifies the question that the counters belong to, ``epoch`` is the record
     under way, ``forced`` says that its conclusion was forced and waits for the verifier, ``tool_calls`` are those that
-    the model ended its reasoning with, ``repeats`` counts how often the summary came back unchanged. ``messages`` grows
-    by one answer a run.
+    the model ended its reasoning with, ``repeats`` counts how often in a row the summary was one of those before, of
+    which ``recent`` remembers a few. ``messages`` grows by one answer a run.
     """
 
     question: Content | None
@@ -152,6 +154,7 @@ class InftyThinkState(TypedDict, total=False):
     forced: bool
     tool_calls: list[dict[str, Any]]
     repeats: int
+    recent: list[str]
     remaining_steps: RemainingSteps
 
 
@@ -210,6 +213,8 @@ class Settings:
     on_rejected: OnRejected = "note"
     keep_trace: bool = False
     stall_after: int = 3
+    on_stall: OnStall = "end"
+    stall_temperature: float = 1.0
     call_options: Mapping[str, Any] | None = None
     num_paths: int = 1
 
@@ -232,6 +237,10 @@ class Settings:
             raise InvalidInputError(f"on_exhausted must be one of {get_args(OnExhausted)}, got {self.on_exhausted!r}")
         if self.on_rejected not in get_args(OnRejected):
             raise InvalidInputError(f"on_rejected must be one of {get_args(OnRejected)}, got {self.on_rejected!r}")
+        if self.on_stall not in get_args(OnStall):
+            raise InvalidInputError(f"on_stall must be one of {get_args(OnStall)}, got {self.on_stall!r}")
+        if self.stall_temperature <= 0:
+            raise InvalidInputError(f"stall_temperature must be above 0, got {self.stall_temperature}")
 
     def override(self, context: Any) -> Settings:
         """The settings for one call. A context that isn't ours (a parent graph's) is left alone."""

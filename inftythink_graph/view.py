@@ -46,6 +46,7 @@ class _Epoch:
     path: int | None = None
     parts: dict[Part, str] = field(default_factory=dict)
     rejected: str | None = None
+    heat: float | None = None
     usage: Usage = field(default_factory=no_usage)
 
     @property
@@ -97,6 +98,9 @@ class RunView:
             self._epochs.append(epoch)
         if event["event"] == "epoch_started":
             return
+        if event["event"] == "stall_noticed":
+            epoch.heat = event["temperature"]
+            return
         if event["event"] == "segment_done":
             epoch.parts["segment"], epoch.usage = event["segment"], event["usage"]
         elif event["event"] == "answer_rejected":
@@ -140,6 +144,8 @@ class RunView:
         line = Text("" if epoch.path is None else f"path {epoch.path:>2}  ")
         line += Text(f"epoch {epoch.number:>3}  context {epoch.usage['peak_context']:>6}  {arrow} ")
         line += plain(epoch.outcome, 90)
+        if epoch.heat is not None:
+            line += Text(f" (the summaries came again: temperature {epoch.heat:g})")
         return line if epoch.rejected is None else line + plain(f" (rejected: {epoch.rejected})", 90)
 
     def _panel(self) -> RenderableType:
@@ -154,6 +160,8 @@ class RunView:
             text = plain(epoch.outcome or "...", 70)
             text.stylize("red" if epoch.rejected else "bold green" if "conclusion" in epoch.parts else "cyan")
             peak = epoch.usage["peak_context"]
+            if epoch.heat is not None:
+                text += Text(f" (temperature {epoch.heat:g})", style="yellow")
             table.add_row(str(epoch.number), f"{self._bar(peak)} {peak:>6}", text)
         parts: list[RenderableType] = [table]
         if self._epochs:

@@ -64,6 +64,12 @@ def evaluation_parser() -> argparse.ArgumentParser:
     thinking.add_argument(
         "--on-exhausted", choices=("force", "return"), default="force", help="out of epochs: force an answer?"
     )
+    thinking.add_argument(
+        "--on-stall",
+        choices=("end", "heat"),
+        default="end",
+        help="summaries come again: end, or go on at temperature 1?",
+    )
     vanilla = parser.add_argument_group("vanilla")
     vanilla.add_argument("--max-len", type=int, help="most tokens of prompt and chain (default: the model's window)")
     running = parser.add_argument_group("running")
@@ -105,6 +111,7 @@ def _methods(args: argparse.Namespace) -> Iterator[InftyThink | Vanilla]:
                 summary_budget=args.summary_budget,
                 protocol=protocol_of(args),
                 on_exhausted=args.on_exhausted,
+                on_stall=args.on_stall,
                 name=f"{before}inftythink" if len(args.eta or [1]) == 1 else f"{before}inftythink, eta {eta}",
                 **sampling,
             )

@@ -22,7 +22,7 @@ from inftythink_graph.evaluation.vanilla import avanilla
 from inftythink_graph.models.base import DescribesItself, ModelInfo
 from inftythink_graph.models.transport import name_of, patience, retrying
 from inftythink_graph.protocol import Protocol as TextProtocol
-from inftythink_graph.state import InftyThinkContext, InftyThinkOutput, OnExhausted, Resolved, Settings
+from inftythink_graph.state import InftyThinkContext, InftyThinkOutput, OnExhausted, OnStall, Resolved, Settings
 from inftythink_graph.usage import Usage, no_usage
 
 if TYPE_CHECKING:
@@ -94,6 +94,7 @@ class InftyThink:
     protocol: TextProtocol | Literal["native", "prompted"] | None = None
     on_exhausted: OnExhausted = "force"
     stall_after: int = 3
+    on_stall: OnStall = "end"
     tries: int = 8
     name: str = "inftythink"
 
@@ -111,6 +112,7 @@ class InftyThink:
             protocol=self.protocol,
             on_exhausted=self.on_exhausted,
             stall_after=self.stall_after,
+            on_stall=self.on_stall,
             retry_policy=patience(self.tries),
             keep_trace=True,
         )
@@ -146,6 +148,7 @@ class InftyThink:
             "history": resolved.protocol.history,
             "on_exhausted": self.on_exhausted,
             "stall_after": self.stall_after,
+            **({} if self.on_stall == "end" else {"on_stall": self.on_stall}),
         }
 
     async def acheck(self, texts: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ from inftythink_graph.nodes.reason import sampling
 from inftythink_graph.nodes.replies import Reply
 from inftythink_graph.protocol import parse, question_text
 from inftythink_graph.records import closed
+from inftythink_graph.stalls import is_stalled
 from inftythink_graph.state import InftyThinkState, Settings, add_usage, no_usage, with_request
 from inftythink_graph.status import Status
 from inftythink_graph.verdicts import Candidate, Verdict
@@ -59,7 +60,7 @@ def check_answer(state: InftyThinkState, settings: Settings, *, has_verifier: bo
         verdict = yield _check(state, answer, conclusion)
         status = "answered" if verdict.accepted else None
 
-    stalled = state["repeats"] >= settings.stall_after
+    stalled = is_stalled(state["repeats"], stall_after=settings.stall_after, on_stall=settings.on_stall)
     if status is None and (stalled or _out_of_epochs(state, settings)):
         status = "rejected" if conclusion else "stalled" if stalled else "exhausted"
         if not conclusion and settings.on_exhausted == "force":

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from inftythink_graph.errors import InvalidInputError, WindowTooSmallError
-from inftythink_graph.events import EpochStarted, SegmentDone
+from inftythink_graph.events import EpochStarted, SegmentDone, StallNoticed
 from inftythink_graph.messages import asked_question, asking_key
 from inftythink_graph.models.base import ModelInfo
 from inftythink_graph.nodes.flow import Ask, Describe, Emit, Flow, Measure, Show
 from inftythink_graph.nodes.replies import Reply
 from inftythink_graph.protocol import Conversation, Parsed, Part, Protocol, Question, parse, question_text
 from inftythink_graph.records import cleared
+from inftythink_graph.repetition import without_repeated_tail
+from inftythink_graph.stalls import heated
 from inftythink_graph.state import EpochRecord, InftyThinkState, Resolved, Settings, add_usage, no_usage, with_request
 
 __all__ = ["TAG_TOKENS", "check_window", "context_bound", "epoch_room", "is_fresh", "reason", "sampling"]
@@ -101,6 +104,13 @@ def _read(reply: Reply, protocol: Protocol) -> Parsed:
     return parsed
 
 
+def _untangled(parsed: Parsed) -> Parsed:
+    """Without a tail of one piece over and over: what it says once is what there is to summarize."""
+    if parsed.kind not in ("cut", "malformed"):
+        return parsed
+    return replace(parsed, segment=without_repeated_tail(parsed.segment))
+
+
 def _check_restarts(settings: Settings, resolved: Resolved) -> None:
     if settings.on_rejected == "restart" and resolved.temperature == 0:
         raise InvalidInputError(
@@ -150,8 +160,13 @@ def reason(state: InftyThinkState, settings: Settings, *, has_verifier: bool = F
     thinking = resolved.eta + _JOINT_TOKENS if native else None
     options = {**(settings.call_options or {}), **sampling(settings, resolved, epochs)}
     yield Emit(EpochStarted(event="epoch_started", epoch=epochs, max_epochs=settings.max_epochs, summary=summary))
+    repeats = 0 if fresh else state["repeats"]
+    if heated(repeats, stall_after=settings.stall_after, on_stall=settings.on_stall):
+        options["temperature"] = max(resolved.temperature, settings.stall_temperature)
+        noticed = StallNoticed(event="stall_noticed", epoch=epochs, repeats=repeats, temperature=options["temperature"])
+        yield Emit(noticed)
     reply: Reply = yield Ask(messages, limit, options, "segment", key, epochs, thinking)
-    parsed = _read(reply, protocol)
+    parsed = _untangled(_read(reply, protocol))
     parts: list[tuple[Part, str]] = [
         ("segment", parsed.segment),
         ("summary", parsed.summary),
@@ -185,6 +200,7 @@ def reason(state: InftyThinkState, settings: Settings, *, has_verifier: bool = F
     }
     if fresh:
         update |= {"asked": key, "summary": "", "answer": None, "conclusion": "", "status": None, "repeats": 0}
+        update["recent"] = []
         update["forced"] = False
         if settings.keep_trace or state.get("records"):
             update["records"] = cleared()

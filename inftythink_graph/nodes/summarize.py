@@ -15,6 +15,8 @@ from inftythink_graph.nodes.flow import Ask, Describe, Emit, Flow, Measure, Show
 from inftythink_graph.nodes.reason import epoch_room, sampling
 from inftythink_graph.nodes.replies import Reply
 from inftythink_graph.protocol import parse_summary
+from inftythink_graph.repetition import without_repeated_tail
+from inftythink_graph.stalls import note_summary
 from inftythink_graph.state import EpochRecord, InftyThinkState, Resolved, Settings, add_usage, with_request
 
 __all__ = ["rejection_note", "summarize"]
@@ -74,7 +76,11 @@ def summarize(state: InftyThinkState, settings: Settings) -> Flow:
     """Settle the summary of the epoch that has just ended without an accepted answer."""
     record = state["epoch"]
     if record["conclusion"] and settings.on_rejected == "restart":
-        return (yield from _settled(settings, {"summary": "", "epoch": {**record, "summary": ""}, "repeats": 0}))
+        return (
+            yield from _settled(
+                settings, {"summary": "", "epoch": {**record, "summary": ""}, "repeats": 0, "recent": []}
+            )
+        )
     info: ModelInfo = yield Describe()
     resolved = settings.resolve(info.card)
     before, summary, usage = state["summary"], record["summary"], state["usage"]
@@ -89,17 +95,19 @@ def summarize(state: InftyThinkState, settings: Settings) -> Flow:
         reply: Reply = yield Ask(messages, resolved.summary_budget, options, "summary", key, epoch)
         usage = add_usage(usage, reply.usage)
         record = with_request(record, reply.usage)
-        summary = parse_summary(reply.text, reasoning=reply.reasoning)
+        summary = without_repeated_tail(parse_summary(reply.text, reasoning=reply.reasoning))
         # Better the raw end of the reasoning than nothing of it.
         summary = _tail(summary, resolved.summary_budget * 3) or _tail(record["segment"], resolved.summary_budget)
         if "summary" not in reply.shown:
             yield Show("summary", summary, key, epoch)
     summary = summary or before  # an empty completion: the next epoch starts from where this one did
-    repeats = state["repeats"] + 1 if summary == before else 0
+    recent, again = note_summary(state.get("recent") or [], before, summary)
+    repeats = state["repeats"] + 1 if again else 0
     if record["conclusion"]:
         summary = (yield from _with_note(state, summary, info, resolved))["summary"]
     record = {**record, "summary": summary}
-    update: dict[str, Any] = {"summary": summary, "epoch": record, "usage": usage, "repeats": repeats}
+    update: dict[str, Any] = {"summary": summary, "epoch": record, "usage": usage}
+    update |= {"repeats": repeats, "recent": recent}
     return (yield from _settled(settings, update))
 
 

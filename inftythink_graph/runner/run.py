@@ -88,11 +88,11 @@ class _Run:
 
         session = Session(self._pool, replies=earlier, on_reply=on_reply, on_fault=on_fault, on_answer=on_answer)
         known = {"id": item.id, **item.input} if item.id is not None else dict(item.input)
+        asked: Any = item.input
+        context = InftyThinkContext(seed=self._seed + item.index * SEED_STRIDE)
         with session.active():
             try:
-                result: Any = await self._graph.ainvoke(
-                    item.input, context=InftyThinkContext(seed=self._seed + item.index * SEED_STRIDE)
-                )
+                result: Any = await self._graph.ainvoke(asked, context=context)
             except Exception as error:
                 if not concerns_question(error):
                     raise

@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-__all__ = ["CountingServer", "Trouble", "counting"]
+__all__ = ["CountingServer", "Trouble", "counting", "served"]
 
 
 @dataclass(frozen=True)
@@ -173,3 +175,23 @@ class CountingServer:
         choice = {"index": 0, "message": {"role": "assistant", "content": content}, "finish_reason": "stop"}
         usage = {"prompt_tokens": 12, "completion_tokens": 7, "total_tokens": 19}
         return {"id": "c", "object": "chat.completion", "model": self.served, "choices": [choice], "usage": usage}
+
+
+@contextmanager
+def served(**options: Any) -> Iterator[CountingServer]:
+    """The server in a thread of its own, for clients in other processes and for code that blocks."""
+    server, ready, loop = CountingServer(**options), threading.Event(), asyncio.new_event_loop()
+
+    def serve() -> None:
+        asyncio.set_event_loop(loop)
+        loop.run_until_complete(server.start())
+        ready.set()
+        loop.run_forever()
+        loop.run_until_complete(server.stop())
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    ready.wait()
+    yield server
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
