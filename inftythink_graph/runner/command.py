@@ -98,10 +98,19 @@ async def _run(args: argparse.Namespace, observers: Sequence[Observer]) -> int:
         )
     )
     # A scheduler that wants the machine back asks with SIGTERM: what is written stays, and the lock is given back.
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, run.cancel)
+    asked_to_end = False
+
+    def end() -> None:
+        nonlocal asked_to_end
+        asked_to_end = True
+        run.cancel()
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, end)
     try:
         tally = await run
     except asyncio.CancelledError:
+        if not asked_to_end:  # Ctrl-C, which whoever called us sees to
+            raise
         print("inftythink: ended; the same command goes on where it was", file=sys.stderr)
         return 143
     return 1 if tally.statuses["failed"] else 0

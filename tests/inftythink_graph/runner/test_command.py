@@ -120,8 +120,8 @@ async def test_progress_is_a_line_now_and_then(tmp_path: Path) -> None:
     lines = text.getvalue().splitlines()
     assert re.match(r"0 of 6, 2 under way", lines[0])
     assert any("1 requests made again" in line for line in lines)
-    assert "6 of 6, 0 under way" in lines[-5]
-    assert lines[-4:-2] == ["questions  6: 6 answered", "requests   18"]
+    assert "6 of 6, 0 under way" in lines[-6]
+    assert lines[-5:-3] == ["questions  6: 6 answered", "requests   18"]
     assert lines[-1] == "faults     1 x broken; each request was made again"
 
 
