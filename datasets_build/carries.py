@@ -1,8 +1,8 @@
 """How hard a step of a synthetic chain is: how far a carry or a borrow could travel through its digits.
 
 A digit column *propagates* when its carry out equals its carry in (carry-lookahead adders call it so): 9 in a sum of
-columns, equal digits in a difference. A step names its carries one by one, and those of a long run are the ones that a model
-gets wrong. Runs of length k are about ten times rarer than runs of k - 1, so a random sample hardly shows them.
+columns, equal digits in a difference. A step names its carries one by one, and those of a long run are the ones that a
+model gets wrong. Runs of length k are about ten times rarer than runs of k - 1, so a random sample hardly shows them.
 """
 
 from __future__ import annotations

@@ -38,6 +38,8 @@ class TokenTap(BaseCallbackHandler):
 
     Attributes:
         shown: the parts of which anything was passed on.
+        asked: what the call is for.
+        epoch: the epoch that it belongs to.
     """
 
     run_inline = True  # in the order of the tokens, and in the node's own context
@@ -45,7 +47,8 @@ class TokenTap(BaseCallbackHandler):
     def __init__(self, asked: Part, *, key: Content, epoch: int) -> None:
         self.shown: set[Part] = set()
         self._parts = PartStream(asked)
-        self._key, self._epoch = key, epoch
+        self.asked, self.epoch = asked, epoch
+        self._key = key
 
     def on_llm_new_token(
         self,
@@ -66,9 +69,13 @@ class TokenTap(BaseCallbackHandler):
     def _pass_on(self, pieces: list[tuple[Part, str]]) -> None:
         for part, text in pieces:
             self.shown.add(part)
-            show(part, text, key=self._key, epoch=self._epoch)
+            show(part, text, key=self._key, epoch=self.epoch)
 
 
 def tapped(config: RunnableConfig, tap: TokenTap) -> RunnableConfig:
-    """The configuration of a model call whose raw tokens, tags and all, stay out of every stream."""
-    return merge_configs(config, {"tags": [TAG_NOSTREAM], "callbacks": [tap]})
+    """The configuration of a model call whose raw tokens, tags and all, stay out of every stream.
+
+    Traces see the epoch and the part that the call is for among its metadata.
+    """
+    about = {"inftythink_epoch": tap.epoch, "inftythink_part": tap.asked}
+    return merge_configs(config, {"tags": [TAG_NOSTREAM], "callbacks": [tap], "metadata": about})

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from inftythink_graph._command_options import add_protocol_options, chat_model, protocol_of
+from inftythink_graph.runner.log import RunLog
 from inftythink_graph.runner.observers import Observer, RunProgress
 from inftythink_graph.runner.run import arun_many
 
@@ -65,6 +66,9 @@ def parser() -> argparse.ArgumentParser:
         help="end when no server has answered for that long (default: %(default)g; 0: never)",
     )
     running.add_argument("--traces", action="store_true", help="keep the texts of all epochs in the results")
+    running.add_argument(
+        "--log-format", choices=("text", "json"), default="text", help="progress for people, or a log of JSON lines"
+    )
     running.add_argument("--metrics-port", type=int, metavar="PORT", help="serve Prometheus metrics on this machine")
     return found
 
@@ -119,7 +123,7 @@ async def _run(args: argparse.Namespace, observers: Sequence[Observer]) -> int:
 def main(argv: Sequence[str]) -> int:
     """Run ``inftythink run``; returns the exit code: 1 where questions failed."""
     args = parser().parse_args(argv)
-    observers: list[Observer] = [RunProgress()]
+    observers: list[Observer] = [RunLog() if args.log_format == "json" else RunProgress()]
     if args.metrics_port is not None:
         from inftythink_graph.runner.prometheus import Metrics
 

@@ -60,7 +60,7 @@ class _Run:
             self._output.add(item.index, result)
             self.tally.count_result(result)
             for observer in self._observers:
-                observer.finished(result)
+                observer.finished({"index": item.index, **result})
 
     async def _think(self, item: Item) -> dict[str, Any]:
         earlier = self._output.replies_to(item.index)

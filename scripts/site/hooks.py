@@ -151,6 +151,7 @@ def _parser(command: str) -> argparse.ArgumentParser:
     from datasets_build.pipeline import cli as build_data
     from inftythink_graph import cli, serve
     from inftythink_graph.evaluation import command as evaluation
+    from inftythink_graph.runner import command as run
 
     if command == "inftythink":
         return cli.build_parser()
@@ -159,6 +160,8 @@ def _parser(command: str) -> argparse.ArgumentParser:
         return serve.build_parser()
     if name == "build-data":
         return build_data.build_parser()
+    if name == "run":
+        return run.parser()
     if name in ("eval", "report"):
         return evaluation.evaluation_parser() if name == "eval" else evaluation.report_parser()
     for action in cli.build_parser()._subparsers._group_actions if program == "inftythink" else ():  # type: ignore[union-attr]

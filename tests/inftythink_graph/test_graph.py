@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypedDict
 
 import pytest
+from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableLambda
@@ -338,3 +339,16 @@ def test_a_window_too_small_is_reported_with_the_numbers(scripted: Scripted) -> 
     too_much = create_inftythink_graph(model, protocol="native", eta=room + 1, summary_budget=20)
     with pytest.raises(WindowTooSmallError):
         too_much.invoke({"question": "one two"})
+
+
+def test_traces_see_which_epoch_and_part_a_model_call_is_for(scripted: Scripted) -> None:
+    class Tracer(BaseCallbackHandler):
+        seen: list[tuple[int, str]] = []  # noqa: RUF012  # of this one instance
+
+        def on_chat_model_start(self, *_: Any, metadata: dict[str, Any] | None = None, **__: Any) -> None:
+            self.seen.append(((metadata or {})["inftythink_epoch"], (metadata or {})["inftythink_part"]))
+
+    script = (epoch("one", "S1"), ("<think>\ncut here", "length"), "S2", end("7"))
+    tracer = Tracer()
+    create_inftythink_graph(scripted(*script), protocol="native").invoke({"question": "q"}, {"callbacks": [tracer]})
+    assert tracer.seen == [(1, "segment"), (2, "segment"), (2, "summary"), (3, "segment")]

@@ -155,3 +155,20 @@ def test_a_port_that_is_taken() -> None:
     with pytest.raises(InvalidInputError, match=r"can't be served at 127\.0\.0\.1"):
         Metrics(first.port)
     first.end()
+
+
+def test_a_log_of_json_lines(source: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trouble = {4: Trouble("status", 429)}
+    with served(trouble=lambda number, body: trouble.get(number)) as server:
+        words = ["run", str(source), str(source.with_name("out.jsonl")), "--base-url", server.url, *WORDS]
+        assert main([*words, "--log-format", "json"]) == 0
+        url = server.url
+    events = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert all(event["time"].endswith("+00:00") for event in events)
+    assert (events[0]["event"], events[0]["servers"], events[0]["total"]) == ("begin", [url], 12)
+    assert (events[-1]["event"], events[-1]["finished"], events[-1]["under_way"]) == ("end", 12, 0)
+    finished = [event for event in events if event["event"] == "finished"]
+    assert sorted(event["index"] for event in finished) == sorted(event["id"] for event in finished) == list(range(12))
+    assert all(event["completion_tokens"] == 7 * event["epochs"] for event in finished)
+    assert [event["fault"] for event in events if event["event"] == "fault"] == ["overload"]
+    assert "Count to" not in json.dumps(events)
