@@ -38,7 +38,8 @@ setup-dev:  ## Environment for everything
 	@scripts/setup.sh dev
 
 bundled-model: setup-dev  ## Train the bundled model and install it (an hour on 2 CPU cores; resumes)
-	$(BIN)/python -m sft.bundle --config sft/recipes/bundled.yaml --to inftythink_graph/models/bundled
+	test -f runs/bundled/final/README.md || $(BIN)/python -m sft.train --config sft/recipes/bundled.yaml --resume
+	$(BIN)/python -m sft.bundle --config sft/recipes/bundled_polish.yaml --to inftythink_graph/models/bundled
 
 vanilla-twin: setup-dev  ## Train its twin that thinks in one chain and install it (half an hour; resumes)
 	$(BIN)/python -m sft.bundle --config sft/recipes/vanilla_twin.yaml --to inftythink_graph/models/vanilla_twin

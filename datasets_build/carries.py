@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["longest_carry_run"]
+__all__ = ["counter_run", "longest_carry_run"]
 
 _OPERATION = re.compile(r"(\d+) ([+-]) (\d+) \(")
 _TRIPLED = re.compile(r"(\d+) is odd, tripled")
-_COUNTER = re.compile(r"(\d+):")
+_COUNTER = re.compile(r"(\d+)(?::| left)")
 
 
 def _longest(flags: list[bool]) -> int:
@@ -22,6 +22,12 @@ def _longest(flags: list[bool]) -> int:
         run = run + 1 if flag else 0
         longest = max(longest, run)
     return longest
+
+
+def counter_run(step: str) -> int:
+    """How many digits of a step's counter have just changed, or are about to: 2 for 099, 100, 199, 200 and 300."""
+    counter = match[1] if (match := _COUNTER.match(step)) else ""
+    return max(len(counter) - len(counter.rstrip("9")), len(counter) - len(counter.rstrip("0")))
 
 
 def longest_carry_run(step: str) -> int:
@@ -37,5 +43,4 @@ def longest_carry_run(step: str) -> int:
         columns = zip(map(int, first.zfill(width)), map(int, second.zfill(width)), strict=True)
         return _longest([a + b == 9 if sign == "+" else a == b for a, b in columns])
     run = _longest([digit in "36" for digit in match[1]]) if (match := _TRIPLED.search(step)) else 0
-    counter = match[1] if (match := _COUNTER.match(step)) else ""
-    return max(run, len(counter) - len(counter.rstrip("9")), len(counter) - len(counter.rstrip("0")))
+    return max(run, counter_run(step))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datasets_build.carries import longest_carry_run
+from datasets_build.carries import counter_run, longest_carry_run
 from datasets_build.synthetic import FAMILIES, generate
 
 
@@ -33,6 +33,21 @@ from datasets_build.synthetic import FAMILIES, generate
 )
 def test_known_steps(step: str, run: int) -> None:
     assert longest_carry_run(step) == run
+
+
+@pytest.mark.parametrize(
+    ("step", "run"),
+    [
+        ("099: 000008 is even, divided by two is 000004", 2),
+        ("100: 000004 is even, divided by two is 000002", 2),
+        ("149: 000008 is even, divided by two is 000004", 1),
+        ("101: 000099 is odd, tripled plus one (carry 00000) is 000298", 0),
+        ("200 left: 00099 + 99 (carry 1100) = 00198", 2),
+        ("(2000, 0023): 2000 - 0023 (borrow 110) = 1977", 0),
+    ],
+)
+def test_counters_that_change_several_digits(step: str, run: int) -> None:
+    assert counter_run(step) == run
 
 
 @given(st.integers(0, 99_999), st.integers(0, 99))
