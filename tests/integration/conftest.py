@@ -128,7 +128,7 @@ def address_of(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str]
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let tests with the same server come together, so that each server is started once."""
-    order = ("vllm_server", "reciting_server", "rehearsed_server", "vllm_reasoning_server")
+    order = ("vllm_server", "reciting_server", "rehearsed_server", "vllm_reasoning_server", "own_port")
 
     def place(item: pytest.Item) -> int:
         names = getattr(item, "fixturenames", ())

@@ -13,7 +13,8 @@ from sft.recipe_file import read_recipe_file
 from sft.shapes import PUBLIC
 
 RECIPES = Path(__file__).parents[2] / "sft" / "recipes"
-SHIPPED = sorted(path for path in RECIPES.glob("*/*.yaml") if path.stem != "base")
+PUBLISHED = ("paper", "plus", "lora")  # those whose bases anyone can download
+SHIPPED = sorted(path for name in PUBLISHED for path in (RECIPES / name).glob("*.yaml") if path.stem != "base")
 PAPER_BASES = {
     "Qwen/Qwen2.5-Math-1.5B",
     "Qwen/Qwen2.5-Math-7B",
