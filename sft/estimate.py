@@ -21,6 +21,7 @@ from sft.window import window_changes
 __all__ = ["RECIPES", "Plan", "least_gpus", "main", "plan", "table"]
 
 RECIPES = Path(__file__).parent / "recipes"
+_OF_THE_HUB = ("lora", "paper", "plus")  # folders of recipes for checkpoints that anyone can download
 
 _GIB = 1024**3
 # CUDA's context, and what the allocator can't use: our allowance.
@@ -137,7 +138,7 @@ def table(options: argparse.Namespace) -> str:
         " | activations | working | total, GiB | steps | GPU-hours |",
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
-    for path in sorted(RECIPES.glob("*/*.yaml")):
+    for path in sorted(path for folder in _OF_THE_HUB for path in (RECIPES / folder).glob("*.yaml")):
         if path.stem == "base":
             continue
         found = least_gpus(["--config", str(path)], options)
