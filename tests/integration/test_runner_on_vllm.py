@@ -34,7 +34,7 @@ def results(output: Path) -> dict[int, dict[str, Any]]:
 def test_a_file_of_questions_on_a_server(
     vllm_server: RunningServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked = problems(8, min_steps=10, max_steps=60)
+    asked = problems(5, min_steps=10, max_steps=40)
     source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_text("".join(json.dumps({"question": problem.question}) + "\n" for problem in asked))
     assert main(["run", str(source), str(output), "--base-url", vllm_server.base_url, "--concurrency", "12"]) == 0
@@ -56,7 +56,7 @@ def own_port(_servers: Any) -> int:
 
 def test_a_server_that_is_killed_and_started_again(own_port: int, test_model: str, tmp_path: Path) -> None:
     """All questions are finished, and no reply that was kept is asked for again."""
-    asked = problems(8, min_steps=60, max_steps=120)
+    asked = problems(4, min_steps=30, max_steps=60)
     output, outcome = tmp_path / "out.jsonl", {}
     options: dict[str, Any] = {"device": "cpu", "name": "bundled", "port": own_port, "startup_timeout": 900.0}
 
@@ -69,7 +69,7 @@ def test_a_server_that_is_killed_and_started_again(own_port: int, test_model: st
         client.start()
         replies = output.with_name("out.jsonl.run") / "replies.jsonl"
         deadline = time.monotonic() + 120
-        while not replies.exists() or replies.read_bytes().count(b"\n") < 60:
+        while not replies.exists() or replies.read_bytes().count(b"\n") < 30:
             assert time.monotonic() < deadline
             time.sleep(0.1)
         os.killpg(server.pid, signal.SIGKILL)
@@ -80,6 +80,6 @@ def test_a_server_that_is_killed_and_started_again(own_port: int, test_model: st
     assert sorted(found) == list(range(len(asked)))
     assert {each["status"] for each in found.values()} <= {"answered", "exhausted", "stalled"}
     right = sum(found[index]["answer"] == problem.answer for index, problem in enumerate(asked))
-    assert right >= len(asked) - 3
+    assert right >= len(asked) - 2
     assert tally.faults["away"] > 0
     assert tally.requests == sum(each["usage"]["requests"] for each in found.values())
