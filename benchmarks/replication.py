@@ -94,7 +94,8 @@ def evaluate(name: str, folder: Path, scale: Scale) -> None:
     model = EmbeddedChatModel(model_path=str(folder / name / "model" / "final"))
     method: Method = InftyThink(model, max_epochs=scale.max_epochs, on_exhausted="return", name=name)
     if name.startswith("vanilla"):
-        method = Vanilla(model, temperature=model.temperature, name=name)
+        card = model.describe().card
+        method = Vanilla(model, temperature=card.temperature if card else None, name=name)
     for family in FAMILIES:
         spec = f"{family}:windows=0.5-{scale.windows},window={WINDOW},count={scale.count}"
         task = load_task(spec, seed=1, count_tokens=model.get_num_tokens)
