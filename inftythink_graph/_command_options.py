@@ -8,7 +8,14 @@ from typing import Any
 from inftythink_graph.errors import InvalidInputError
 from inftythink_graph.protocol import Protocol
 
-__all__ = ["add_model_options", "add_protocol_options", "chat_model", "protocol_of"]
+__all__ = [
+    "add_loop_options",
+    "add_model_options",
+    "add_protocol_options",
+    "chat_model",
+    "loop_options",
+    "protocol_of",
+]
 
 
 def add_model_options(group: Any) -> None:
@@ -26,6 +33,38 @@ def add_protocol_options(group: Any) -> None:
         help="native for models trained on the format, prompted for any other; by default the model's card decides",
     )
     group.add_argument("--history", choices=("user", "assistant"), default="user", help="turn that holds the summary")
+
+
+def add_loop_options(group: Any, *, max_epochs: int, seed: int | None = None) -> None:
+    """The options that :func:`loop_options` reads.
+
+    Args:
+        group: where to add them.
+        max_epochs: default of that option.
+        seed: the same.
+    """
+    group.add_argument("--eta", type=int, help="most tokens of a segment (default: the model's own, else 4096)")
+    group.add_argument("--summary-budget", type=int, help="most tokens of a summary (default: the model's, else 512)")
+    group.add_argument("--max-epochs", type=int, default=max_epochs, help="most segments (default: %(default)s)")
+    group.add_argument("--temperature", type=float, help="sampling temperature (default: the model's own, else 0.7)")
+    group.add_argument("--top-p", type=float, help="nucleus of the sampling")
+    told = "" if seed is None else " (default: %(default)s)"
+    group.add_argument("--seed", type=int, default=seed, help=f"seed of the sampling{told}")
+    group.add_argument(
+        "--on-exhausted", choices=("force", "return"), default="force", help="out of epochs: force an answer?"
+    )
+    group.add_argument(
+        "--on-stall",
+        choices=("end", "heat"),
+        default="end",
+        help="summaries come again: end, or go on at temperature 1?",
+    )
+
+
+def loop_options(args: argparse.Namespace) -> dict[str, Any]:
+    """What these options say to :func:`~inftythink_graph.graph.create_inftythink_graph`."""
+    names = ("eta", "summary_budget", "max_epochs", "temperature", "top_p", "seed", "on_exhausted", "on_stall")
+    return {"protocol": protocol_of(args), **{name: getattr(args, name) for name in names}}
 
 
 def chat_model(base_url: str | None, model: str | None, api_key: str | None, **options: Any) -> Any:

@@ -13,7 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inftythink_graph import __version__
-from inftythink_graph._command_options import add_model_options, add_protocol_options, chat_model, protocol_of
+from inftythink_graph._command_options import (
+    add_loop_options,
+    add_model_options,
+    add_protocol_options,
+    chat_model,
+    loop_options,
+)
 from inftythink_graph.errors import InftyThinkError, InvalidInputError, one_line
 from inftythink_graph.plain_text import printable, printable_json
 
@@ -38,21 +44,7 @@ def _add_solve(commands: Any) -> None:
     add_model_options(model)
     add_protocol_options(model)
     loop = solve.add_argument_group("thinking")
-    loop.add_argument("--eta", type=int, help="most tokens of a segment (default: the model's own, else 4096)")
-    loop.add_argument("--summary-budget", type=int, help="most tokens of a summary (default: the model's, else 512)")
-    loop.add_argument("--max-epochs", type=int, default=200, help="most segments (default: %(default)s)")
-    loop.add_argument("--temperature", type=float, help="sampling temperature (default: the model's own, else 0.7)")
-    loop.add_argument("--top-p", type=float, help="nucleus of the sampling")
-    loop.add_argument("--seed", type=int, help="seed of the sampling")
-    loop.add_argument(
-        "--on-exhausted", choices=("force", "return"), default="force", help="out of epochs: force an answer?"
-    )
-    loop.add_argument(
-        "--on-stall",
-        choices=("end", "heat"),
-        default="end",
-        help="summaries come again: end, or go on at temperature 1?",
-    )
+    add_loop_options(loop, max_epochs=200)
     loop.add_argument("--gold", metavar="ANSWER", help="check answers against this one and think on while they differ")
     output = solve.add_argument_group("output")
     output.add_argument("--json", action="store_true", help="print the result, trace included, as one JSON object")
@@ -86,16 +78,8 @@ def _graph(args: argparse.Namespace) -> tuple[InftyThinkGraph, ModelInfo]:
     model = chat_model(args.base_url, args.model, args.api_key)
     graph = create_inftythink_graph(
         model,
-        max_epochs=args.max_epochs,
-        eta=args.eta,
-        summary_budget=args.summary_budget,
-        temperature=args.temperature,
-        top_p=args.top_p,
-        seed=args.seed,
-        protocol=protocol_of(args),
+        **loop_options(args),
         verifier=gold_verifier(args.gold) if args.gold else None,
-        on_exhausted=args.on_exhausted,
-        on_stall=args.on_stall,
         keep_trace=True,
     )
     return graph, model.describe()

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from inftythink_graph._command_options import add_protocol_options, chat_model, protocol_of
+from inftythink_graph._command_options import add_loop_options, add_protocol_options, chat_model, loop_options
 from inftythink_graph.runner.log import RunLog
 from inftythink_graph.runner.observers import Observer, RunProgress
 from inftythink_graph.runner.run import arun_many
@@ -39,22 +39,8 @@ def parser() -> argparse.ArgumentParser:
     model.add_argument("--api-key", help="key of the servers; default: $VLLM_API_KEY or $OPENAI_API_KEY")
     add_protocol_options(model)
     loop = found.add_argument_group("thinking")
-    loop.add_argument("--eta", type=int, help="most tokens of a segment (default: the model's own, else 4096)")
-    loop.add_argument("--summary-budget", type=int, help="most tokens of a summary (default: the model's, else 512)")
-    loop.add_argument("--max-epochs", type=int, default=50, help="most segments (default: %(default)s)")
+    add_loop_options(loop, max_epochs=50, seed=0)
     loop.add_argument("--max-tokens", type=int, help="most tokens that a question may take (default: no limit)")
-    loop.add_argument("--temperature", type=float, help="sampling temperature (default: the model's own, else 0.7)")
-    loop.add_argument("--top-p", type=float, help="nucleus of the sampling")
-    loop.add_argument("--seed", type=int, default=0, help="seed of the sampling (default: %(default)s)")
-    loop.add_argument(
-        "--on-exhausted", choices=("force", "return"), default="force", help="out of epochs: force an answer?"
-    )
-    loop.add_argument(
-        "--on-stall",
-        choices=("end", "heat"),
-        default="end",
-        help="summaries come again: end, or go on at temperature 1?",
-    )
     running = found.add_argument_group("running")
     running.add_argument("--concurrency", type=int, default=256, help="questions under way (default: %(default)s)")
     running.add_argument("--timeout", type=float, default=600.0, help="seconds for one request (default: %(default)g)")
@@ -86,19 +72,11 @@ async def _run(args: argparse.Namespace, observers: Sequence[Observer]) -> int:
             args.output,
             _models(args),
             concurrency=args.concurrency,
-            seed=args.seed,
             traces=args.traces,
             give_up_after=args.give_up_after or None,
             observers=observers,
-            protocol=protocol_of(args),
-            eta=args.eta,
-            summary_budget=args.summary_budget,
-            max_epochs=args.max_epochs,
             max_tokens=args.max_tokens,
-            temperature=args.temperature,
-            top_p=args.top_p,
-            on_exhausted=args.on_exhausted,
-            on_stall=args.on_stall,
+            **loop_options(args),
         )
     )
     # A scheduler that wants the machine back asks with SIGTERM: what is written stays, and the lock is given back.

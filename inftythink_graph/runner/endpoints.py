@@ -33,7 +33,6 @@ class Endpoint:
         up: whether it is asked at all.
         assigned: trajectories that ask it.
         succeeded: requests that went well.
-        faults: how often each thing befell it.
     """
 
     def __init__(self, model: BaseChatModel, *, most: int) -> None:
@@ -45,7 +44,6 @@ class Endpoint:
         self.up = True
         self.assigned = 0
         self.succeeded = 0
-        self.faults: dict[Fault, int] = {}
         self.unanswered = 0
         """Requests in a row that got no answer in time."""
 
@@ -178,7 +176,6 @@ class EndpointPool:
         Raises:
             NoServerLeftError: no server has answered for too long.
         """
-        endpoint.faults[fault] = endpoint.faults.get(fault, 0) + 1
         self.check_patience()
         if fault == "overload":
             endpoint.gate.overloaded(pause)

@@ -124,7 +124,7 @@ class RunOutput:
             for index, replies in self._pending.items()
             for number, reply in enumerate(replies)
         ]
-        write_atomically(self._folder / "replies.jsonl", b"".join(lines).decode())
+        write_atomically(self._folder / "replies.jsonl", b"".join(lines))
 
     @staticmethod
     def _reply_line(index: int, number: int, reply: RecordedReply) -> bytes:

@@ -182,19 +182,15 @@ class RoutedChatModel(BaseChatModel):
         return await _SESSION.get().ask(messages, stop, kwargs)
 
     async def adescribe(self) -> ModelInfo:
-        """What is known of the model; asks a server once."""
-        if self._info is None:
-            self._info = await self.learn()
-        return self._info
-
-    async def learn(self) -> ModelInfo:
-        """Ask all servers what they serve; those that are away are looked after.
+        """What is known of the model; asks all servers, once.
 
         Raises:
             ModelNotServedError: one of them doesn't serve the model.
             InftyThinkError: none of them is there.
         """
-        return await self.pool.learn()
+        if self._info is None:
+            self._info = await self.pool.learn()
+        return self._info
 
     async def acount_prompt_tokens(self, messages: Sequence[Message]) -> int | None:
         """Tokens of a prompt, template included."""

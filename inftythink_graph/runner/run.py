@@ -13,7 +13,6 @@ from langchain_core.language_models import BaseChatModel
 
 from inftythink_graph.errors import InvalidInputError, one_line
 from inftythink_graph.graph import create_inftythink_graph
-from inftythink_graph.models.transport import name_of
 from inftythink_graph.path_state import SEED_STRIDE
 from inftythink_graph.protocol import Protocol
 from inftythink_graph.runner.endpoints import Endpoint, EndpointPool
@@ -47,7 +46,6 @@ class _Run:
     ) -> None:
         self._graph, self._pool, self._output = graph, pool, output
         self._observers, self.tally, self._seed = observers, tally, seed
-        self._model = graph.model
 
     async def work(self, items: Iterator[Item]) -> None:
         """Think items through, one after the other, until there are none left."""
@@ -180,12 +178,13 @@ async def arun_many(
     if options.get("num_paths", 1) != 1:
         raise InvalidInputError("a run of many questions thinks each on one path; allowed: num_paths=1")
     pool = _pool(models, concurrency, give_up_after)
-    graph = create_inftythink_graph(RoutedChatModel(pool=pool), protocol=protocol, keep_trace=traces, **options)
-    depends_on = {"model": name_of(pool.endpoints[0].model), "seed": seed, "traces": traces}
+    model = RoutedChatModel(pool=pool)
+    graph = create_inftythink_graph(model, protocol=protocol, keep_trace=traces, **options)
+    depends_on = {"model": model.model_name, "seed": seed, "traces": traces}
     depends_on |= {name: _told(value) for name, value in {"protocol": protocol, **options}.items()}
     start = time.monotonic()
     tally = Tally()
-    await pool.learn()
+    await model.adescribe()  # here once: all workers at a time would each ask all servers
     try:
         with RunOutput(output, depends_on) as results:
             items = _items(questions, results, tally)
