@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from datasets_build.carries import longest_carry_run
+from datasets_build.carries import counter_run, longest_carry_run
 from datasets_build.instances import Instance, inftythink_instances, rescue_instance, vanilla_instance
 from datasets_build.segmentation.segment import Counter as TokenCounter
 from datasets_build.segmentation.segment import pack_units
@@ -42,20 +42,24 @@ def _rescue(item: Problem, span: range, before: str | None, rng: random.Random) 
     return "\n".join([*(item.steps[i] for i in span[:whole]), partial]), state
 
 
-def _middle_rows(item: Problem, spans: Sequence[range], keep: int, hard: int, rng: random.Random) -> list[int]:
-    """Which of the spans between first and last to keep: ``hard`` of them drawn for their carries, the rest at random.
+def _middle_rows(item: Problem, spans: Sequence[range], args: DataArguments, rng: random.Random) -> list[int]:
+    """Which of the spans between first and last to keep: some drawn for their carries or counters, the rest at random.
 
     The weight of a span is the inverse of how rare its longest run of carries is, so that each length comes equally
-    often as long as the chain has it.
+    often as long as the chain has it; where it is drawn for its counter, far more for one that changes all digits.
     """
     left = list(range(1, len(spans) - 1))
-    weights = [10.0 ** max(longest_carry_run(item.steps[j]) for j in spans[i]) for i in left] if hard else []
-    chosen: list[int] = []
-    for _ in range(min(hard, keep)):
-        position = rng.choices(range(len(left)), weights)[0]
-        chosen.append(left.pop(position))
-        weights.pop(position)
-    return sorted([*chosen, *rng.sample(left, max(keep - hard, 0))])
+    kept: list[int] = []
+    for draws, base, run in (
+        (args.synthetic_hard_rows, 10.0, longest_carry_run),
+        (args.synthetic_counter_rows, 100.0, counter_run),
+    ):
+        weights = [base ** max(run(item.steps[j]) for j in spans[i]) for i in left] if draws else []
+        for _ in range(min(draws, len(left))):
+            position = rng.choices(range(len(left)), weights)[0]
+            kept.append(left.pop(position))
+            weights.pop(position)
+    return sorted([*kept, *rng.sample(left, max(args.synthetic_rows_per_chain - 2 - len(kept), 0))])
 
 
 def problem_rows(item: Problem, args: DataArguments, count: TokenCounter, rng: random.Random) -> list[Instance]:
@@ -70,7 +74,7 @@ def problem_rows(item: Problem, args: DataArguments, count: TokenCounter, rng: r
     rows = inftythink_instances(item.question, segments, summaries, item.conclusion, eta=args.eta, **provenance)
     keep = args.synthetic_rows_per_chain
     if keep and len(rows) > keep:
-        middle = _middle_rows(item, spans, keep - 2, args.synthetic_hard_rows, rng)
+        middle = _middle_rows(item, spans, args, rng)
         rows = [rows[i] for i in (0, *middle, len(rows) - 1)][:keep]
     if rng.random() < args.synthetic_rescue_share:
         index = rng.randrange(len(spans))
