@@ -37,9 +37,11 @@ setup-demo:  ## Environment for the demo and the evaluation
 setup-dev:  ## Environment for everything
 	@scripts/setup.sh dev
 
-bundled-model: setup-dev  ## Train the bundled model and install it (an hour on 2 CPU cores; resumes)
-	test -f runs/bundled/final/README.md || $(BIN)/python -m sft.train --config sft/recipes/bundled.yaml --resume
-	$(BIN)/python -m sft.bundle --config sft/recipes/bundled_polish.yaml --to inftythink_graph/models/bundled
+STAGE = stage() { test -f runs/$$1/final/README.md || $(BIN)/python -m sft.train --config sft/recipes/$$1.yaml --resume; }
+
+bundled-model: setup-dev  ## Train the bundled model in four stages and install it (an hour and a half on 2 CPU cores; resumes)
+	$(STAGE); stage bundled && stage bundled_polish && stage bundled_settle
+	$(BIN)/python -m sft.bundle --config sft/recipes/bundled_finish.yaml --to inftythink_graph/models/bundled
 
 vanilla-twin: setup-dev  ## Train its twin that thinks in one chain and install it (half an hour; resumes)
 	$(BIN)/python -m sft.bundle --config sft/recipes/vanilla_twin.yaml --to inftythink_graph/models/vanilla_twin

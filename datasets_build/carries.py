@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["counter_run", "longest_carry_run"]
+__all__ = ["counter_run", "digits_alike", "longest_carry_run"]
 
 _OPERATION = re.compile(r"(\d+) ([+-]) (\d+) \(")
 _TRIPLED = re.compile(r"(\d+) is odd, tripled")
+_DIFFERENCE = re.compile(r"- (\d+) \(borrow \d+\) = (\d+)")
 _COUNTER = re.compile(r"(\d+)(?::| left)")
 
 
@@ -28,6 +29,16 @@ def counter_run(step: str) -> int:
     """How many digits of a step's counter have just changed, or are about to: 2 for 099, 100, 199, 200 and 300."""
     counter = match[1] if (match := _COUNTER.match(step)) else ""
     return max(len(counter) - len(counter.rstrip("9")), len(counter) - len(counter.rstrip("0")))
+
+
+def digits_alike(step: str) -> int:
+    """How many digits of a difference are those of what was taken away, where not all are (0 for other steps).
+
+    A chain of differences ends where the two are equal, so these are the steps that look most like an end.
+    """
+    if not (match := _DIFFERENCE.search(step)) or match[1] == match[2]:
+        return 0
+    return sum(a == b for a, b in zip(match[1], match[2], strict=True))
 
 
 def longest_carry_run(step: str) -> int:

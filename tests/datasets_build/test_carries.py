@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datasets_build.carries import counter_run, longest_carry_run
+from datasets_build.carries import counter_run, digits_alike, longest_carry_run
 from datasets_build.synthetic import FAMILIES, generate
 
 
@@ -48,6 +48,20 @@ def test_known_steps(step: str, run: int) -> None:
 )
 def test_counters_that_change_several_digits(step: str, run: int) -> None:
     assert counter_run(step) == run
+
+
+@pytest.mark.parametrize(
+    ("step", "alike"),
+    [
+        ("(0714, 0007): 0714 - 0007 (borrow 100) = 0707", 3),
+        ("(0700, 0007): 0700 - 0007 (borrow 110) = 0693", 1),
+        ("(0014, 0007): 0014 - 0007 (borrow 100) = 0007", 0),  # the end itself
+        ("012 left: 01234 + 11 (carry 0000) = 01245", 0),
+        ("099: 000008 is even, divided by two is 000004", 0),
+    ],
+)
+def test_differences_that_look_like_the_end(step: str, alike: int) -> None:
+    assert digits_alike(step) == alike
 
 
 @given(st.integers(0, 99_999), st.integers(0, 99))

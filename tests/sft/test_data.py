@@ -12,7 +12,7 @@ import pytest
 from tokenized_rows import tokenized
 from transformers import PreTrainedTokenizerFast
 
-from datasets_build.carries import longest_carry_run
+from datasets_build.carries import digits_alike, longest_carry_run
 from datasets_build.instances import inftythink_instances, rescue_instance
 from datasets_build.row_tokens import tokenize_row
 from datasets_build.synthetic import generate, problem
@@ -20,7 +20,7 @@ from inftythink_graph.protocol import Protocol, parse
 from sft.arguments import DataArguments, ModelArguments
 from sft.data import load_rows
 from sft.scratch import build_tokenizer
-from sft.synthetic_rows import corpus, problem_rows, synthetic_problems
+from sft.synthetic_rows import corpus, problem_rows, synthetic_problems, synthetic_rows
 from sft.train import main
 from sft.train import parse as parse_arguments
 
@@ -173,6 +173,35 @@ def test_counter_rows_hold_the_counters_that_change_all_their_digits(tokenizer: 
         shares.append(shown / 40)
     assert shares[0] < 0.3
     assert shares[1] > 0.8
+
+
+def test_close_rows_hold_the_differences_that_look_like_the_end(tokenizer: PreTrainedTokenizerFast) -> None:
+    def alike(close: int) -> int:
+        arguments, rng, found = _arguments(synthetic_rows_per_chain=3, synthetic_close_rows=close), random.Random(0), 0
+        for item in generate("gcd", 40, seed=5, min_steps=100, max_steps=180):
+            (_, drawn, _) = problem_rows(item, arguments, _counter(tokenizer), rng)
+            found += max(map(digits_alike, drawn["completion"][0]["content"].split("\n"))) >= 3
+        return found
+
+    assert alike(1) > 2 * alike(0)
+
+
+def test_ends_are_first_and_last_instances_of_numbers_of_all_lengths(tokenizer: PreTrainedTokenizerFast) -> None:
+    """Of addends below 100, one in twelve has a single digit; among the ends, a good third."""
+    arguments = _arguments(
+        synthetic_families=["product"], synthetic_chains=1, synthetic_min_steps=30, synthetic_max_steps=60
+    )
+    counter = _counter(tokenizer)
+    without = list(synthetic_rows(arguments, counter, random.Random(0)))
+    arguments.synthetic_ends = 60
+    rows = list(synthetic_rows(arguments, counter, random.Random(0)))
+    assert rows[: len(without)] == without
+    ends = rows[len(without) :]
+    assert len(ends) == 120
+    assert {row["epoch"] for row in ends[::2]} == {1}
+    assert all(row["epoch"] == row["epochs"] for row in ends[1::2])
+    addends = [row["uuid"].split("-")[1] for row in ends[::2]]
+    assert sum(len(addend) == 1 for addend in addends) > 15
 
 
 def test_rescue_rows_name_the_state_after_the_last_whole_step(tokenizer: PreTrainedTokenizerFast) -> None:
