@@ -17,11 +17,11 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import openai
+from served import served
 
 from inftythink_graph import ChatVLLM
 from inftythink_graph.answers import extract_answer
@@ -32,7 +32,6 @@ from inftythink_graph.models import bundled_path
 from inftythink_graph.models.base import ModelCard
 from inftythink_graph.nodes.reason import TAG_TOKENS
 from inftythink_graph.protocol import Protocol, parse
-from inftythink_graph.serve import running_server
 
 __all__ = ["main"]
 
@@ -86,15 +85,6 @@ async def harness(url: str, model: str, tasks: Sequence[Task], concurrency: int,
     return answers
 
 
-@contextmanager
-def _server(base_url: str | None, model: str | None) -> Iterator[tuple[str, str]]:
-    if base_url:
-        yield base_url, model or openai.OpenAI(base_url=base_url, api_key="none").models.list().data[0].id
-        return
-    with running_server(model or str(bundled_path()), name="bundled", startup_timeout=900) as server:
-        yield server.base_url, "bundled"
-
-
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -112,7 +102,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     limit = card.eta + card.summary_budget + TAG_TOKENS
     tasks = [load_task(f"{family}:{args.steps},count={args.count}") for family in args.families]
     ratios, differing, times = [], 0, []
-    with _server(args.base_url, args.model) as (url, model), tempfile.TemporaryDirectory() as folder:
+    with served(args.base_url, args.model) as (url, model), tempfile.TemporaryDirectory() as folder:
         for number in range(args.rounds):
             seconds: dict[str, float] = {}
             answers: dict[str, dict[str, str | None]] = {}

@@ -4,7 +4,8 @@ Deep problems are right only where every one of some eighty rows is, so what a t
 it shows in answers, and in a minute: each held-out row is read once, given the right tokens before each token. Printed
 are, for each family, the rows whose every token is the likeliest one, and examples of what came instead.
 
-Run as: ``python benchmarks/row_errors.py FOLDER`` (``--config sft/recipes/bundled.yaml``, the recipe of its rows).
+Run as: ``python benchmarks/row_errors.py FOLDER`` (``--config sft/recipes/bundled.yaml``, the recipe of its rows;
+``--min-steps 1 --max-steps 20`` for short chains, which a model may forget while it learns long ones).
 """
 
 from __future__ import annotations
@@ -35,8 +36,10 @@ ALL_ROWS = ("synthetic_rows_per_chain", "synthetic_hard_rows", "synthetic_rescue
 SEED, BATCH, SHOWN_BEFORE = 77, 32, 24
 
 
-def rows_of(family: str, count: int, config: Path, tokenizer: PreTrainedTokenizerBase) -> Iterator[tuple[str, Any]]:
-    """Held-out rows of long chains with their kind: the first and the last one of a chain, and some between."""
+def rows_of(
+    family: str, count: int, config: Path, tokenizer: PreTrainedTokenizerBase, steps: tuple[int, int | None]
+) -> Iterator[tuple[str, Any]]:
+    """Held-out rows with their kind: the first and the last one of a chain, and some between."""
     words = ["--config", str(config), *(word for name in ALL_ROWS for word in (f"--{name}", "0"))]
     data, _, _ = parse(words)
 
@@ -44,10 +47,11 @@ def rows_of(family: str, count: int, config: Path, tokenizer: PreTrainedTokenize
         return [len(ids) for ids in tokenizer(list(texts), add_special_tokens=False)["input_ids"]]
 
     rng, made = random.Random(SEED), 0
-    bounds: dict[str, Any] = {"min_steps": 100, "max_steps": data.synthetic_max_steps, "unique": False}
+    least, most = steps
+    bounds: dict[str, Any] = {"min_steps": least, "max_steps": most or data.synthetic_max_steps, "unique": False}
     for problem in generate(family, count, seed=SEED, split="test", **bounds):
         rows = problem_rows(problem, data, lengths, rng)
-        middle = rng.sample(rows[1:-1], min(4, len(rows) - 2))
+        middle = rng.sample(rows[1:-1], max(min(4, len(rows) - 2), 0))
         for kind, row in (("first", rows[0]), *(("middle", row) for row in middle), ("last", rows[-1])):
             yield kind, row
             made += 1
@@ -86,13 +90,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("folder", type=Path, nargs="?", default=bundled_path(), help="the model")
     parser.add_argument("--config", type=Path, default=RECIPE, help="the recipe of its rows (default: the bundled one)")
     parser.add_argument("--count", type=int, default=1200, help="rows of each family (default: %(default)s)")
+    parser.add_argument("--min-steps", type=int, default=100, help="fewest of a chain (default: %(default)s)")
+    parser.add_argument("--max-steps", type=int, help="most of a chain (default: as the recipe says)")
     parser.add_argument("--examples", type=int, default=8, help="errors of each family to print (default: %(default)s)")
     args = parser.parse_args(argv)
     tokenizer = AutoTokenizer.from_pretrained(args.folder)
     model = AutoModelForCausalLM.from_pretrained(args.folder).eval()
     for family in FAMILIES:
         rows, wrong, shown = Counter[str](), Counter[str](), 0
-        for kind, error in errors(list(rows_of(family, args.count, args.config, tokenizer)), model, tokenizer):
+        drawn = list(rows_of(family, args.count, args.config, tokenizer, (args.min_steps, args.max_steps)))
+        for kind, error in errors(drawn, model, tokenizer):
             rows[kind] += 1
             wrong[kind] += error is not None
             if error is not None and shown < args.examples:

@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.runnables import RunnableConfig, RunnableLambda
+from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import ensure_config
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
@@ -29,6 +29,7 @@ from inftythink_graph.messages import with_messages
 from inftythink_graph.nodes.check_answer import STEPS_PER_EPOCH, check_answer
 from inftythink_graph.nodes.flow import Caller, Flow
 from inftythink_graph.nodes.reason import reason
+from inftythink_graph.nodes.runnable import NodeRunnable
 from inftythink_graph.nodes.summarize import summarize
 from inftythink_graph.path_state import PathInput, PathState, path_settings
 from inftythink_graph.paths import on_path, paths_builder, tagged
@@ -244,20 +245,14 @@ def create_inftythink_graph(
         flow = check_answer(state, settings, has_verifier=has_verifier)
         return on_path(state, settings, flow) if parallel else flow
 
-    def node(body: NodeBody) -> RunnableLambda[Any, dict[str, Any]]:
+    def node(body: NodeBody) -> NodeRunnable:
         def flow(state: Any) -> Flow:
             chosen = settings.override(get_runtime().context)
             if "path" not in state:
                 return body(state, chosen)
             return tagged(body(state, path_settings(chosen, state["path"])), state["path"])
 
-        def run(state: Any, config: RunnableConfig) -> dict[str, Any]:
-            return caller.run(flow(state), config)
-
-        async def arun(state: Any, config: RunnableConfig) -> dict[str, Any]:
-            return await caller.arun(flow(state), config)
-
-        return RunnableLambda(run, afunc=arun)
+        return NodeRunnable(caller, flow)
 
     def route(state: InftyThinkState) -> str:
         if state["status"] is not None:

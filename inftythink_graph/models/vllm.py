@@ -16,6 +16,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
 from inftythink_graph.models import _vllm_prefill as prefills
+from inftythink_graph.models._once import once
 from inftythink_graph.models._vllm_calls import Ask, Call, Chat, adrive, drive
 from inftythink_graph.models._vllm_requests import DEFAULT_BASE_URL, VLLMRequests
 from inftythink_graph.models.base import ModelInfo
@@ -73,8 +74,10 @@ class ChatVLLM(VLLMRequests):
         return drive(self._described(), self._send)
 
     async def adescribe(self) -> ModelInfo:
-        """:meth:`describe`, asynchronously."""
-        return await adrive(self._described(), self._asend)
+        """:meth:`describe`, asynchronously. Many who ask at a time share one request."""
+        if self.model_name in self._known:
+            return self._known[self.model_name][1]
+        return await once((id(self), self.model_name), lambda: adrive(self._described(), self._asend))
 
     def count_prompt_tokens(self, messages: Sequence[Message]) -> int:
         """Tokens of the prompt that ``messages`` make, template included; the server counts.

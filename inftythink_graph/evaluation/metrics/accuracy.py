@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from inftythink_graph.answers import choice_letter
+from inftythink_graph._normalization import stated_choice
 from inftythink_graph.errors import InvalidInputError
 from inftythink_graph.evaluation.metrics.estimates import Estimate, by_problem, estimate, estimate_of
 from inftythink_graph.evaluation.trials import AnswerKind, Trial
@@ -55,7 +55,7 @@ def pass_at_powers(trials: Sequence[Trial]) -> dict[int, Estimate]:
 
 
 def _same_choice(left: str, right: str) -> bool:
-    letters = choice_letter(left), choice_letter(right)
+    letters = stated_choice(left), stated_choice(right)  # as scoring reads them: "(C) red" is a vote for C
     return letters[0] == letters[1] if None not in letters else left == right
 
 

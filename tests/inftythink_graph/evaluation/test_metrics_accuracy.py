@@ -129,7 +129,7 @@ def test_a_tie_is_worth_what_the_first_sampled_is_worth_on_average(cast: str) ->
 
 
 def test_choices_vote_by_letter() -> None:
-    trials = [trial("q", n, answer=a, correct=a == "A") for n, a in enumerate(["A", "A", "(b)", "B", r"\text{(B)}"])]
+    trials = [trial("q", n, answer=a, correct=a == "A") for n, a in enumerate(["A", "A", "(b)", "B", "(B) red"])]
     assert maj_at_n(trials, {"q": "choice"}).value == 0.0
     assert maj_at_n(trials[:4], {"q": "choice"}).value == 0.5
 

@@ -1,0 +1,254 @@
+"""What the client costs: the graph and the runner against loops written by hand, on the same server and questions.
+
+Four clients think the same questions through at temperature 0, ``--concurrency`` at a time:
+
+- ``bare``: ``openai.AsyncOpenAI`` in a loop: render, ask, parse, next epoch. It counts nothing, keeps nothing and gives
+  up where a completion is neither a summary nor a conclusion.
+- ``plain graph``: the same in a LangGraph graph of three nodes over LangChain's ``ChatOpenAI``.
+- ``graph``: ``create_inftythink_graph`` over ``ChatVLLM``.
+- ``runner``: ``arun_many``, which also writes every reply and every result to disk.
+
+Told are, for each, the epochs a second, the CPU time of the client process for an epoch, and both as ratios to the bare
+loop of the same round. The order moves on with the rounds; the first one warms up and is not counted.
+
+Run as: ``python benchmarks/client_overhead.py`` (starts vLLM with the bundled model; ``--base-url`` and ``--model`` for
+a server that runs; ``--json FILE`` for the figures).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypedDict
+
+import openai
+from langchain_openai import ChatOpenAI
+from langgraph.graph import END, START, StateGraph
+from served import served
+
+from datasets_build.synthetic import FAMILIES, generate
+from inftythink_graph import ChatVLLM, create_inftythink_graph
+from inftythink_graph.models import bundled_path
+from inftythink_graph.models.base import ModelCard
+from inftythink_graph.nodes.reason import TAG_TOKENS
+from inftythink_graph.protocol import Protocol, parse
+from inftythink_graph.runner import arun_many
+
+__all__ = ["main"]
+
+MAX_EPOCHS = 100
+Client = Callable[["Setting"], Awaitable[int]]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all clients are given."""
+
+    url: str
+    model: str
+    questions: Sequence[str]
+    limit: int
+    concurrency: int
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One client in one round."""
+
+    client: str
+    epochs: int
+    seconds: float
+    cpu_seconds: float
+
+    @property
+    def rate(self) -> float:
+        return self.epochs / self.seconds
+
+    @property
+    def cpu_ms(self) -> float:
+        return 1000 * self.cpu_seconds / self.epochs
+
+
+async def _each(setting: Setting, one: Callable[[str], Awaitable[int]]) -> int:
+    gate = asyncio.Semaphore(setting.concurrency)
+
+    async def gated(question: str) -> int:
+        async with gate:
+            return await one(question)
+
+    return sum(await asyncio.gather(*(gated(question) for question in setting.questions)))
+
+
+async def bare(setting: Setting) -> int:
+    """Epochs of the loop over the OpenAI client."""
+    protocol = Protocol()
+    async with openai.AsyncOpenAI(base_url=setting.url, api_key="none", timeout=600) as client:
+
+        async def one(question: str) -> int:
+            summary: str | None = None
+            for epoch in range(1, MAX_EPOCHS + 1):
+                reply = await client.chat.completions.create(
+                    model=setting.model,
+                    messages=protocol.render(question, summary),  # type: ignore[arg-type]  # plain dicts
+                    max_tokens=setting.limit,
+                    temperature=0.0,
+                )
+                parsed = parse(reply.choices[0].message.content or "", reply.choices[0].finish_reason)
+                if parsed.kind != "summary":
+                    return epoch
+                summary = parsed.summary
+            return MAX_EPOCHS
+
+        return await _each(setting, one)
+
+
+class _PlainState(TypedDict, total=False):
+    question: str
+    summary: str
+    text: str
+    finish: str
+    epochs: int
+    done: bool
+
+
+def _plain_graph(setting: Setting) -> Any:
+    protocol = Protocol()
+    model = ChatOpenAI(
+        base_url=setting.url,
+        api_key="none",  # type: ignore[arg-type]  # a plain text will do
+        model=setting.model,
+        temperature=0.0,
+        max_tokens=setting.limit,  # type: ignore[call-arg]  # an alias
+        timeout=600,
+    )
+
+    async def reason(state: _PlainState) -> _PlainState:
+        message = await model.ainvoke(protocol.render(state["question"], state.get("summary")))
+        finish = str(message.response_metadata["finish_reason"])
+        return {"text": str(message.content), "finish": finish, "epochs": state.get("epochs", 0) + 1}
+
+    async def check(state: _PlainState) -> _PlainState:
+        return {"done": parse(state["text"], state["finish"]).kind != "summary" or state["epochs"] >= MAX_EPOCHS}
+
+    async def summarize(state: _PlainState) -> _PlainState:
+        return {"summary": parse(state["text"], state["finish"]).summary}
+
+    builder = StateGraph(_PlainState)
+    for name, node in (("reason", reason), ("check", check), ("summarize", summarize)):
+        builder.add_node(name, node)
+    builder.add_edge(START, "reason")
+    builder.add_edge("reason", "check")
+    builder.add_conditional_edges("check", lambda state: END if state["done"] else "summarize", ["summarize", END])
+    builder.add_edge("summarize", "reason")
+    return builder.compile()
+
+
+async def plain_graph(setting: Setting) -> int:
+    """Epochs of the graph of three nodes."""
+    graph = _plain_graph(setting)
+
+    async def one(question: str) -> int:
+        state = await graph.ainvoke({"question": question}, {"recursion_limit": 4 * MAX_EPOCHS})
+        return int(state["epochs"])
+
+    return await _each(setting, one)
+
+
+_OPTIONS: dict[str, Any] = {"max_epochs": MAX_EPOCHS, "temperature": 0.0, "on_exhausted": "return"}
+
+
+async def graph(setting: Setting) -> int:
+    """Epochs of ours."""
+    reasoner = create_inftythink_graph(ChatVLLM(base_url=setting.url, model=setting.model, timeout=600), **_OPTIONS)
+
+    async def one(question: str) -> int:
+        return int((await reasoner.ainvoke({"question": question}))["epochs"])
+
+    return await _each(setting, one)
+
+
+async def runner(setting: Setting) -> int:
+    """Epochs of the runner, files and all."""
+    model = ChatVLLM(base_url=setting.url, model=setting.model, timeout=600)
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder) / "out.jsonl"
+        await arun_many(setting.questions, output, model, concurrency=setting.concurrency, **_OPTIONS)
+        return sum(json.loads(line)["epochs"] for line in output.read_text().splitlines())
+
+
+CLIENTS: dict[str, Client] = {"bare": bare, "plain graph": plain_graph, "graph": graph, "runner": runner}
+
+
+async def measure(name: str, setting: Setting) -> Measured:
+    """Run one client."""
+    start, cpu = time.perf_counter(), time.process_time()
+    epochs = await CLIENTS[name](setting)
+    return Measured(name, epochs, time.perf_counter() - start, time.process_time() - cpu)
+
+
+async def measure_all(rounds: int, setting: Setting) -> list[list[Measured]]:
+    """Run all clients as often as that, in an order that moves on."""
+    names, measured = list(CLIENTS), []
+    for number in range(rounds):
+        turn = number % len(names)
+        measured.append([await measure(name, setting) for name in names[turn:] + names[:turn]])
+        for each in measured[-1]:
+            print(f"round {number}: {each}", flush=True)
+    return measured
+
+
+def table(rounds: Sequence[Sequence[Measured]]) -> str:
+    """Medians over the rounds, as Markdown."""
+    lines = [
+        "| client | epochs a second | of the bare loop | client CPU an epoch (ms) | of the bare loop |",
+        "|---|---|---|---|---|",
+    ]
+    for name in CLIENTS:
+        pairs = [({m.client: m for m in row}[name], {m.client: m for m in row}["bare"]) for row in rounds]
+        rate, cpu = (
+            statistics.median(get(mine) for mine, _ in pairs) for get in (lambda m: m.rate, lambda m: m.cpu_ms)
+        )
+        rates = statistics.median(mine.rate / base.rate for mine, base in pairs)
+        cpus = statistics.median(mine.cpu_ms / base.cpu_ms for mine, base in pairs)
+        lines.append(f"| {name} | {rate:.1f} | {rates:.3f} | {cpu:.2f} | {cpus:.2f} |")
+    return "\n".join(lines)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--base-url", help="a server that runs, with a model trained on the bundled model's problems")
+    parser.add_argument("--model", help="its name there, or a folder to serve")
+    parser.add_argument("--family", choices=sorted(FAMILIES), default="gcd")
+    parser.add_argument("--count", type=int, default=128, help="questions (default: %(default)s)")
+    parser.add_argument("--steps", type=int, nargs=2, default=[20, 60], help="least and most steps of their chains")
+    parser.add_argument("--concurrency", type=int, default=64)
+    parser.add_argument("--rounds", type=int, default=4, help="default: %(default)s; the first is not counted")
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    args = parser.parse_args(argv)
+    if args.rounds < 2:
+        parser.error(f"--rounds must be at least 2, got {args.rounds}: the first is not counted")
+    card = ModelCard.read(bundled_path())
+    assert card is not None
+    limit = card.eta + card.summary_budget + TAG_TOKENS
+    least, most = args.steps
+    problems = generate(args.family, args.count, seed=1, split="test", min_steps=least, max_steps=most)
+    questions = [problem.question for problem in problems]
+    with served(args.base_url, args.model) as (url, model):
+        setting = Setting(url, model, questions, limit, args.concurrency)
+        # One event loop for all: LangChain keeps its connections from one model to the next.
+        rounds = asyncio.run(measure_all(args.rounds, setting))
+    print(table(rounds[1:]))
+    if args.json:
+        args.json.write_text(json.dumps([[asdict(each) for each in row] for row in rounds], indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
