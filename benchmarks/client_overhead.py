@@ -195,12 +195,14 @@ async def measure(name: str, setting: Setting) -> Measured:
 
 async def measure_all(rounds: int, setting: Setting) -> list[list[Measured]]:
     """Run all clients as often as that, in an order that moves on."""
-    names, measured = list(CLIENTS), []
+    names = list(CLIENTS)
+    measured: list[list[Measured]] = []
     for number in range(rounds):
         turn = number % len(names)
-        measured.append([await measure(name, setting) for name in names[turn:] + names[:turn]])
-        for each in measured[-1]:
-            print(f"round {number}: {each}", flush=True)
+        measured.append([])
+        for name in names[turn:] + names[:turn]:
+            measured[-1].append(await measure(name, setting))
+            print(f"round {number}: {measured[-1][-1]}", flush=True)
     return measured
 
 
@@ -227,8 +229,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--base-url", help="a server that runs, with a model trained on the bundled model's problems")
     parser.add_argument("--model", help="its name there, or a folder to serve")
     parser.add_argument("--family", choices=sorted(FAMILIES), default="gcd")
-    parser.add_argument("--count", type=int, default=128, help="questions (default: %(default)s)")
-    parser.add_argument("--steps", type=int, nargs=2, default=[20, 60], help="least and most steps of their chains")
+    parser.add_argument("--count", type=int, default=64, help="questions (default: %(default)s)")
+    parser.add_argument("--steps", type=int, nargs=2, default=[10, 40], help="least and most steps of their chains")
     parser.add_argument("--concurrency", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=4, help="default: %(default)s; the first is not counted")
     parser.add_argument("--json", type=Path, help="write the figures to this file")

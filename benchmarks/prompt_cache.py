@@ -37,9 +37,12 @@ WINDOW = 4096
 RANDOM = {"max_epochs": 8, "eta": 256, "summary_budget": 64}
 
 
-async def usage_of(kind: Any, url: str, model: str, questions: Sequence[str], options: dict[str, Any]) -> Usage:
+async def usage_of(
+    kind: Any, url: str, model: str, questions: Sequence[str], options: dict[str, Any], *, is_random: bool
+) -> Usage:
     """What the questions take together, 16 at a time, with a fresh part of the cache."""
-    chat = ChatVLLM(base_url=url, model=model, timeout=600, extra_body={"cache_salt": uuid.uuid4().hex})
+    body = {"cache_salt": uuid.uuid4().hex, **({"ignore_eos": True} if is_random else {})}
+    chat = ChatVLLM(base_url=url, model=model, timeout=600, extra_body=body)
     given = {name: value for name, value in options.items() if value is not None}
     graph = create_inftythink_graph(chat, protocol=Protocol(kind=kind), temperature=0.0, **given)
     results = await graph.abatch([{"question": question} for question in questions], {"max_concurrency": 16})
@@ -76,11 +79,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         }
         with tempfile.TemporaryDirectory(prefix="prompt-cache-") as folder:
             folder_or_name = args.model
-            if kind == "prompted" and not (args.base_url or args.model):
+            is_random = kind == "prompted" and not (args.base_url or args.model)
+            if is_random:
                 folder_or_name = str(random_checkpoint(Path(folder), WINDOW, seed=0))
                 options = {name: RANDOM[name] if value is None else value for name, value in options.items()}
             with served(args.base_url, folder_or_name) as (url, model):
-                usage = asyncio.run(usage_of(kind, url, model, questions, options))
+                usage = asyncio.run(usage_of(kind, url, model, questions, options, is_random=is_random))
         prompt, cached = usage["prompt_tokens"], usage["cached_tokens"]
         figures[kind] = {**usage, "cached_share": cached / prompt}
         print(f"| {kind} | {usage['requests']} | {prompt:,} | {cached:,} | {cached / prompt:.1%} |", flush=True)

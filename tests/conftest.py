@@ -8,6 +8,11 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes says more about what else the machine does than about the code.
+settings.register_profile("tests", deadline=None)
+settings.load_profile("tests")
 
 # Before anything imports torch, transformers or vllm. One thread: the models here are tiny, sums come out alike on
 # every machine, and where something else computes, two threads that wait for each other take several times as long.

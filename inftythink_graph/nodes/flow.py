@@ -51,9 +51,15 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """Count the tokens of a rendered prompt; the outcome is None where the model can't say."""
+    """Count the tokens of a rendered prompt; the outcome is None where the model can't say.
+
+    Attributes:
+        messages: the prompt.
+        once: it is the same prompt in every run, to be counted for the first of them only.
+    """
 
     messages: list[Message]
+    once: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +101,7 @@ class Caller:
     def __init__(self, model: BaseChatModel, verifier: Verifier | None) -> None:
         self.model = model
         self.verifier = verifier
+        self._counts: dict[str, int | None] = {}
 
     def _options(self, ask: Ask) -> dict[str, Any]:
         options = {**ask.sampling, "max_tokens": ask.max_tokens}
@@ -145,7 +152,13 @@ class Caller:
             return ModelInfo() if isinstance(effect, Describe) else None
         if isinstance(effect, Describe):
             return self.model.describe()
-        return self.model.count_prompt_tokens(effect.messages)
+        key = repr(effect.messages) if effect.once else ""
+        if key in self._counts:
+            return self._counts[key]
+        count = self.model.count_prompt_tokens(effect.messages)
+        if effect.once:
+            self._counts[key] = count
+        return count
 
     async def _aperform(self, effect: Effect, config: RunnableConfig) -> Any:
         if isinstance(effect, Ask):
@@ -163,4 +176,10 @@ class Caller:
             return ModelInfo() if isinstance(effect, Describe) else None
         if isinstance(effect, Describe):
             return await self.model.adescribe()
-        return await self.model.acount_prompt_tokens(effect.messages)
+        key = repr(effect.messages) if effect.once else ""
+        if key in self._counts:
+            return self._counts[key]
+        count = await self.model.acount_prompt_tokens(effect.messages)
+        if effect.once:
+            self._counts[key] = count
+        return count

@@ -50,7 +50,7 @@ def _is_over_budget(record: EpochRecord, resolved: Resolved) -> Flow:
     if estimate <= _NEAR_BUDGET * budget:
         return {"over": False}
     with_text = yield Measure([{"role": "user", "content": summary}])
-    without = yield Measure([{"role": "user", "content": "."}])
+    without = yield Measure([{"role": "user", "content": "."}], once=True)
     if with_text is None or without is None:
         return {"over": estimate > budget}
     return {"over": with_text - without + 1 > budget}
