@@ -44,7 +44,9 @@ async def usage_of(
     body = {"cache_salt": uuid.uuid4().hex, **({"ignore_eos": True} if is_random else {})}
     chat = ChatVLLM(base_url=url, model=model, timeout=600, extra_body=body)
     given = {name: value for name, value in options.items() if value is not None}
-    graph = create_inftythink_graph(chat, protocol=Protocol(kind=kind), temperature=0.0, **given)
+    # The likeliest token of random weights is the same one over and over.
+    temperature = 1.0 if is_random else 0.0
+    graph = create_inftythink_graph(chat, protocol=Protocol(kind=kind), temperature=temperature, **given)
     results = await graph.abatch([{"question": question} for question in questions], {"max_concurrency": 16})
     total = no_usage()
     for result in results:
