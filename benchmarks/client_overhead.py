@@ -31,13 +31,9 @@ from typing import Any, TypedDict
 import openai
 from langchain_openai import ChatOpenAI
 from langgraph.graph import END, START, StateGraph
-from served import served
+from served import add_questions, add_server, epoch_limit, plain_epoch, questions_of, served
 
-from datasets_build.synthetic import FAMILIES, generate
 from inftythink_graph import ChatVLLM, create_inftythink_graph
-from inftythink_graph.models import bundled_path
-from inftythink_graph.models.base import ModelCard
-from inftythink_graph.nodes.reason import TAG_TOKENS
 from inftythink_graph.protocol import Protocol, parse
 from inftythink_graph.runner import arun_many
 
@@ -88,19 +84,12 @@ async def _each(setting: Setting, one: Callable[[str], Awaitable[int]]) -> int:
 
 async def bare(setting: Setting) -> int:
     """Epochs of the loop over the OpenAI client."""
-    protocol = Protocol()
     async with openai.AsyncOpenAI(base_url=setting.url, api_key="none", timeout=600) as client:
 
         async def one(question: str) -> int:
             summary: str | None = None
             for epoch in range(1, MAX_EPOCHS + 1):
-                reply = await client.chat.completions.create(
-                    model=setting.model,
-                    messages=protocol.render(question, summary),  # type: ignore[arg-type]  # plain dicts
-                    max_tokens=setting.limit,
-                    temperature=0.0,
-                )
-                parsed = parse(reply.choices[0].message.content or "", reply.choices[0].finish_reason)
+                parsed = await plain_epoch(client, setting.model, question, summary, setting.limit)
                 if parsed.kind != "summary":
                     return epoch
                 summary = parsed.summary
@@ -212,8 +201,9 @@ def table(rounds: Sequence[Sequence[Measured]]) -> str:
         "| client | epochs a second | of the bare loop | client CPU an epoch (ms) | of the bare loop |",
         "|---|---|---|---|---|",
     ]
+    by_client = [{measured.client: measured for measured in row} for row in rounds]
     for name in CLIENTS:
-        pairs = [({m.client: m for m in row}[name], {m.client: m for m in row}["bare"]) for row in rounds]
+        pairs = [(row[name], row["bare"]) for row in by_client]
         rate, cpu = (
             statistics.median(get(mine) for mine, _ in pairs) for get in (lambda m: m.rate, lambda m: m.cpu_ms)
         )
@@ -226,25 +216,16 @@ def table(rounds: Sequence[Sequence[Measured]]) -> str:
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--base-url", help="a server that runs, with a model trained on the bundled model's problems")
-    parser.add_argument("--model", help="its name there, or a folder to serve")
-    parser.add_argument("--family", choices=sorted(FAMILIES), default="gcd")
-    parser.add_argument("--count", type=int, default=64, help="questions (default: %(default)s)")
-    parser.add_argument("--steps", type=int, nargs=2, default=[10, 40], help="least and most steps of their chains")
+    add_server(parser)
+    add_questions(parser, count=64, steps=[10, 40])
     parser.add_argument("--concurrency", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=4, help="default: %(default)s; the first is not counted")
-    parser.add_argument("--json", type=Path, help="write the figures to this file")
     args = parser.parse_args(argv)
     if args.rounds < 2:
         parser.error(f"--rounds must be at least 2, got {args.rounds}: the first is not counted")
-    card = ModelCard.read(bundled_path())
-    assert card is not None
-    limit = card.eta + card.summary_budget + TAG_TOKENS
-    least, most = args.steps
-    problems = generate(args.family, args.count, seed=1, split="test", min_steps=least, max_steps=most)
-    questions = [problem.question for problem in problems]
+    questions = questions_of(args)
     with served(args.base_url, args.model) as (url, model):
-        setting = Setting(url, model, questions, limit, args.concurrency)
+        setting = Setting(url, model, questions, epoch_limit(), args.concurrency)
         # One event loop for all: LangChain keeps its connections from one model to the next.
         rounds = asyncio.run(measure_all(args.rounds, setting))
     print(table(rounds[1:]))

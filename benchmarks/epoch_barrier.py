@@ -18,16 +18,9 @@ import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import openai
-from served import served
-
-from datasets_build.synthetic import FAMILIES, generate
-from inftythink_graph.models import bundled_path
-from inftythink_graph.models.base import ModelCard
-from inftythink_graph.nodes.reason import TAG_TOKENS
-from inftythink_graph.protocol import Protocol, parse
+from served import add_questions, add_server, epoch_limit, plain_epoch, questions_of, served
 
 __all__ = ["main"]
 
@@ -54,13 +47,7 @@ class Thinker:
     async def epoch(self, trajectory: Trajectory) -> None:
         """One epoch of a trajectory."""
         async with self._gate:
-            reply = await self._client.chat.completions.create(
-                model=self._model,
-                messages=Protocol().render(trajectory.question, trajectory.summary),  # type: ignore[arg-type]
-                max_tokens=self._limit,
-                temperature=0.0,
-            )
-        parsed = parse(reply.choices[0].message.content or "", reply.choices[0].finish_reason)
+            parsed = await plain_epoch(self._client, self._model, trajectory.question, trajectory.summary, self._limit)
         trajectory.epochs += 1
         trajectory.done = parsed.kind != "summary" or trajectory.epochs >= MAX_EPOCHS
         trajectory.summary = parsed.summary
@@ -109,25 +96,16 @@ async def measure(url: str, model: str, questions: Sequence[str], limit: int, co
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--base-url", help="a server that runs, with a model trained on the bundled model's problems")
-    parser.add_argument("--model", help="its name there, or a folder to serve")
-    parser.add_argument("--family", choices=sorted(FAMILIES), default="gcd")
-    parser.add_argument("--count", type=int, default=64, help="questions (default: %(default)s)")
-    parser.add_argument("--steps", type=int, nargs=2, default=[2, 100], help="least and most steps of their chains")
+    add_server(parser)
+    add_questions(parser, count=64, steps=[2, 100])
     parser.add_argument("--concurrency", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=4, help="default: %(default)s; the first is not counted")
-    parser.add_argument("--json", type=Path, help="write the figures to this file")
     args = parser.parse_args(argv)
     if args.rounds < 2:
         parser.error(f"--rounds must be at least 2, got {args.rounds}: the first is not counted")
-    card = ModelCard.read(bundled_path())
-    assert card is not None
-    limit = card.eta + card.summary_budget + TAG_TOKENS
-    least, most = args.steps
-    problems = generate(args.family, args.count, seed=1, split="test", min_steps=least, max_steps=most)
-    questions = [problem.question for problem in problems]
+    questions = questions_of(args)
     with served(args.base_url, args.model) as (url, model):
-        figures = asyncio.run(measure(url, model, questions, limit, args.concurrency, args.rounds))
+        figures = asyncio.run(measure(url, model, questions, epoch_limit(), args.concurrency, args.rounds))
     shape = figures["epochs"]
     print(
         f"{len(questions)} questions, {args.concurrency} at a time, {shape['mean']:.1f} epochs on average and"

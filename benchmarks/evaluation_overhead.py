@@ -21,17 +21,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import openai
-from served import served
+from served import add_server, epoch_limit, plain_epoch, served
 
 from inftythink_graph import ChatVLLM
 from inftythink_graph.answers import extract_answer
 from inftythink_graph.evaluation.harness import aevaluate
 from inftythink_graph.evaluation.methods import InftyThink
 from inftythink_graph.evaluation.tasks import Task, load_task
-from inftythink_graph.models import bundled_path
-from inftythink_graph.models.base import ModelCard
-from inftythink_graph.nodes.reason import TAG_TOKENS
-from inftythink_graph.protocol import Protocol, parse
 
 __all__ = ["main"]
 
@@ -39,16 +35,9 @@ MAX_EPOCHS = 200
 
 
 async def _plain_answer(client: openai.AsyncOpenAI, model: str, question: str, limit: int) -> str | None:
-    protocol, summary = Protocol(), None
+    summary: str | None = None
     for _ in range(MAX_EPOCHS):
-        reply = await client.chat.completions.create(
-            model=model,
-            messages=protocol.render(question, summary),  # type: ignore[arg-type]  # plain dicts
-            max_tokens=limit,
-            temperature=0.0,
-        )
-        choice = reply.choices[0]
-        parsed = parse(choice.message.content or "", choice.finish_reason)
+        parsed = await plain_epoch(client, model, question, summary, limit)
         if parsed.kind == "conclusion":
             return extract_answer(parsed.conclusion)
         if parsed.kind != "summary":
@@ -88,18 +77,14 @@ async def harness(url: str, model: str, tasks: Sequence[Task], concurrency: int,
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--base-url", help="a server that runs, with a model trained on the bundled model's problems")
-    parser.add_argument("--model", help="its name there, or a folder to serve")
+    add_server(parser)
     parser.add_argument("--count", type=int, default=64, help="problems of each family (default: %(default)s)")
     parser.add_argument("--families", nargs="+", default=["gcd"], help="default: gcd")
     parser.add_argument("--steps", default="min_steps=20,max_steps=60", help="depth (default: %(default)s)")
     parser.add_argument("--concurrency", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=4, help="default: %(default)s; the first is not counted")
-    parser.add_argument("--json", type=Path, help="write the figures to this file")
     args = parser.parse_args(argv)
-    card = ModelCard.read(args.model or bundled_path()) or ModelCard.read(bundled_path())
-    assert card is not None
-    limit = card.eta + card.summary_budget + TAG_TOKENS
+    limit = epoch_limit(args.model)
     tasks = [load_task(f"{family}:{args.steps},count={args.count}") for family in args.families]
     ratios, differing, times = [], 0, []
     with served(args.base_url, args.model) as (url, model), tempfile.TemporaryDirectory() as folder:

@@ -22,7 +22,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from datasets_build.synthetic import FAMILIES, generate
+from served import add_questions, questions_of
+
 from inftythink_graph import ChatVLLM
 from inftythink_graph.models import bundled_path
 from inftythink_graph.runner import run_many
@@ -107,15 +108,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--model", default=str(bundled_path()), help="folder to serve (default: the bundled model)")
     parser.add_argument("--every", type=float, default=30.0, help="seconds that a server lives (default: %(default)s)")
-    parser.add_argument("--family", choices=sorted(FAMILIES), default="gcd")
-    parser.add_argument("--count", type=int, default=200, help="questions (default: %(default)s)")
-    parser.add_argument("--steps", type=int, nargs=2, default=[60, 150], help="least and most steps of their chains")
+    add_questions(parser, count=200, steps=[60, 150])
     parser.add_argument("--concurrency", type=int, default=64)
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     args = parser.parse_args(argv)
-    least, most = args.steps
-    problems = generate(args.family, args.count, seed=1, split="test", min_steps=least, max_steps=most)
-    questions = [problem.question for problem in problems]
+    questions = questions_of(args)
     outcomes = {
         "undisturbed": run_once(args.model, questions, args.concurrency, None),
         "storm": run_once(args.model, questions, args.concurrency, args.every),

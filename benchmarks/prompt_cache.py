@@ -23,10 +23,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from served import served
+from served import add_questions, add_server, questions_of, served
 from summary_prefix_cache import random_checkpoint
 
-from datasets_build.synthetic import FAMILIES, generate
 from inftythink_graph import ChatVLLM, Protocol, create_inftythink_graph
 from inftythink_graph.state import Usage, add_usage, no_usage
 
@@ -57,20 +56,14 @@ async def usage_of(
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--base-url", help="a server that runs")
-    parser.add_argument("--model", help="its name there, or a folder to serve")
+    add_server(parser)
+    add_questions(parser, count=64, steps=[40, 80])
     parser.add_argument("--protocols", nargs="+", choices=["native", "prompted"], default=["native", "prompted"])
-    parser.add_argument("--family", choices=sorted(FAMILIES), default="gcd")
-    parser.add_argument("--count", type=int, default=64, help="questions (default: %(default)s)")
-    parser.add_argument("--steps", type=int, nargs=2, default=[40, 80], help="least and most steps of their chains")
     parser.add_argument("--max-epochs", type=int, help="default: 50; with random weights 8")
     parser.add_argument("--eta", type=int, help="default: the model's own; with random weights 256")
     parser.add_argument("--summary-budget", type=int, help="default: the model's own; with random weights 64")
-    parser.add_argument("--json", type=Path, help="write the figures to this file")
     args = parser.parse_args(argv)
-    least, most = args.steps
-    problems = generate(args.family, args.count, seed=1, split="test", min_steps=least, max_steps=most)
-    questions = [problem.question for problem in problems]
+    questions = questions_of(args)
     figures: dict[str, Any] = {}
     print("| protocol | requests | prompt tokens | from the cache | share |\n|---|---|---|---|---|")
     for kind in args.protocols:

@@ -1,16 +1,43 @@
-"""The server that a benchmark talks to: one that runs, or vLLM with a folder of weights."""
+"""What benchmarks on a server share: the server, the questions, and an epoch as one would ask for it by hand."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import argparse
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import openai
 
+from datasets_build.synthetic import FAMILIES, generate
 from inftythink_graph.models import bundled_path
+from inftythink_graph.models.base import ModelCard
+from inftythink_graph.nodes.reason import TAG_TOKENS
+from inftythink_graph.protocol import Parsed, Protocol, parse
 from inftythink_graph.serve import running_server
 
-__all__ = ["served"]
+__all__ = ["add_questions", "add_server", "epoch_limit", "plain_epoch", "questions_of", "served"]
+
+
+def add_server(parser: argparse.ArgumentParser) -> None:
+    """Options for :func:`served`, and the file for the figures."""
+    parser.add_argument("--base-url", help="a server that runs, with a model trained on the bundled model's problems")
+    parser.add_argument("--model", help="its name there, or a folder to serve")
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
+
+
+def add_questions(parser: argparse.ArgumentParser, *, count: int, steps: Sequence[int]) -> None:
+    """Options for :func:`questions_of`, with their defaults."""
+    parser.add_argument("--family", choices=sorted(FAMILIES), default="gcd")
+    parser.add_argument("--count", type=int, default=count, help="questions (default: %(default)s)")
+    parser.add_argument("--steps", type=int, nargs=2, default=steps, help="least and most steps of their chains")
+
+
+def questions_of(args: argparse.Namespace) -> list[str]:
+    """The questions that the options choose, always the same ones."""
+    least, most = args.steps
+    problems = generate(args.family, args.count, seed=1, split="test", min_steps=least, max_steps=most)
+    return [problem.question for problem in problems]
 
 
 @contextmanager
@@ -26,3 +53,21 @@ def served(base_url: str | None, model: str | None) -> Iterator[tuple[str, str]]
         return
     with running_server(model or str(bundled_path()), name="bundled", startup_timeout=900) as server:
         yield server.base_url, "bundled"
+
+
+def epoch_limit(model: str | None = None) -> int:
+    """Most tokens of an epoch of a model's folder; the bundled model's where it is none, or has no card."""
+    card = ModelCard.read(model or bundled_path()) or ModelCard.read(bundled_path())
+    assert card is not None
+    return card.eta + card.summary_budget + TAG_TOKENS
+
+
+async def plain_epoch(client: openai.AsyncOpenAI, model: str, question: str, summary: str | None, limit: int) -> Parsed:
+    """One epoch, greedy, without any of this package but its format."""
+    reply = await client.chat.completions.create(
+        model=model,
+        messages=Protocol().render(question, summary),  # type: ignore[arg-type]  # plain dicts
+        max_tokens=limit,
+        temperature=0.0,
+    )
+    return parse(reply.choices[0].message.content or "", reply.choices[0].finish_reason)

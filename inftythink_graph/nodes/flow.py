@@ -101,7 +101,7 @@ class Caller:
     def __init__(self, model: BaseChatModel, verifier: Verifier | None) -> None:
         self.model = model
         self.verifier = verifier
-        self._counts: dict[str, int | None] = {}
+        self._counts: dict[str, int] = {}
 
     def _options(self, ask: Ask) -> dict[str, Any]:
         options = {**ask.sampling, "max_tokens": ask.max_tokens}
@@ -129,6 +129,15 @@ class Caller:
                 return dict(end.value)
             outcome = await self._aperform(effect, config)
 
+    def _counted(self, effect: Measure) -> int | None:
+        """The count of a prompt that was to be counted once, and was."""
+        return self._counts.get(repr(effect.messages)) if effect.once else None
+
+    def _keep(self, effect: Measure, count: int | None) -> int | None:
+        if effect.once and count is not None:
+            self._counts[repr(effect.messages)] = count
+        return count
+
     @staticmethod
     def _tell(effect: Show | Emit) -> None:
         if isinstance(effect, Show):
@@ -152,13 +161,9 @@ class Caller:
             return ModelInfo() if isinstance(effect, Describe) else None
         if isinstance(effect, Describe):
             return self.model.describe()
-        key = repr(effect.messages) if effect.once else ""
-        if key in self._counts:
-            return self._counts[key]
-        count = self.model.count_prompt_tokens(effect.messages)
-        if effect.once:
-            self._counts[key] = count
-        return count
+        if (known := self._counted(effect)) is not None:
+            return known
+        return self._keep(effect, self.model.count_prompt_tokens(effect.messages))
 
     async def _aperform(self, effect: Effect, config: RunnableConfig) -> Any:
         if isinstance(effect, Ask):
@@ -176,10 +181,6 @@ class Caller:
             return ModelInfo() if isinstance(effect, Describe) else None
         if isinstance(effect, Describe):
             return await self.model.adescribe()
-        key = repr(effect.messages) if effect.once else ""
-        if key in self._counts:
-            return self._counts[key]
-        count = await self.model.acount_prompt_tokens(effect.messages)
-        if effect.once:
-            self._counts[key] = count
-        return count
+        if (known := self._counted(effect)) is not None:
+            return known
+        return self._keep(effect, await self.model.acount_prompt_tokens(effect.messages))

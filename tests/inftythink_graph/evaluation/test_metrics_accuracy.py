@@ -129,9 +129,16 @@ def test_a_tie_is_worth_what_the_first_sampled_is_worth_on_average(cast: str) ->
 
 
 def test_choices_vote_by_letter() -> None:
-    trials = [trial("q", n, answer=a, correct=a == "A") for n, a in enumerate(["A", "A", "(b)", "B", "(B) red"])]
+    answers = ["A", "A", "(b)", "B", r"\text{(B)}"]
+    trials = [trial("q", n, answer=a, correct=a == "A") for n, a in enumerate(answers)]
     assert maj_at_n(trials, {"q": "choice"}).value == 0.0
     assert maj_at_n(trials[:4], {"q": "choice"}).value == 0.5
+
+
+def test_a_letter_with_its_option_s_text_votes_as_it_is_scored() -> None:
+    answers = ["A", "A", "(b)", "B", "(B) red"]
+    trials = [trial("q", n, answer=a, correct=a == "A") for n, a in enumerate(answers)]
+    assert maj_at_n(trials, {"q": "choice"}).value == 0.0
 
 
 def test_only_wrong_answers_are_compared() -> None:
