@@ -63,8 +63,8 @@ class Problems:
 
     def draw(self, family: str, shortest: int, longest: int) -> list[Problem]:
         """Problems whose chain has between ``shortest`` and ``longest`` tokens."""
-        # No step has fewer than 8 or more than 40 tokens: bounds that spare most of the counting.
-        bounds = {"min_steps": max(shortest // 40, 1), "max_steps": min(max(longest // 8, 1), MAX_STEPS)}
+        # No step has fewer than 16 or more than 40 tokens: bounds that spare most of the counting.
+        bounds = {"min_steps": max(shortest // 40, 1), "max_steps": min(max(longest // 16, 1), MAX_STEPS)}
 
         def fits(problem: Problem) -> bool:
             return shortest <= self.tokens(problem) <= longest

@@ -8,7 +8,8 @@ follows: what InftyThink's summaries need. Three families:
 - ``product``: a product by repeated addition; one step an addition.
 
 Numbers in steps and states have a fixed width: the same digit then stands at the same distance from where it is needed,
-which is what lets a small model learn to copy and to carry.
+which is what lets a small model learn to copy and to carry. A step names the carries or borrows of its columns before
+the result, the ones column first: the result's leading digit comes first, and depends on all of them.
 
 A problem belongs to ``train`` or ``test`` by a hash of its numbers, so the two are disjoint for every seed, size and
 depth. Run as: ``python -m datasets_build.synthetic --family gcd --min-steps 200 --count 3``; with ``--layout openr1``,
@@ -82,6 +83,20 @@ class Family:
     phrasings: tuple[str, ...]
 
 
+def _carries(number: int, width: int, *, times: int = 1, plus: int = 0) -> str:
+    """What each column but the leading one hands on in ``times * number + plus``, the ones column first.
+
+    A negative ``plus`` is taken away, and the digits are then what each column borrows.
+    """
+    taken, handed = 1 if plus >= 0 else -1, 0
+    digits = []
+    for column in range(width - 1):
+        of_number, of_plus = number // 10**column % 10, abs(plus) // 10**column % 10
+        handed = (times * of_number + taken * of_plus + handed) // 10
+        digits.append(abs(handed))
+    return "".join(map(str, digits))
+
+
 def _collatz_next(n: int) -> int:
     return n // 2 if n % 2 == 0 else 3 * n + 1
 
@@ -125,7 +140,8 @@ def _solve_collatz(params: Params) -> tuple[list[str], list[str], str, str]:
     states: list[str] = []
     while n != 1:
         following = _collatz_next(n)
-        rule = "even, divided by two" if n % 2 == 0 else "odd, tripled plus one"
+        tripled = f"odd, tripled plus one (carry {_carries(n, 6, times=3, plus=1)})"
+        rule = tripled if n % 2 else "even, divided by two"
         steps.append(f"{len(steps) + 1:03}: {n:06} is {rule} is {following:06}")
         states.append(f"After {len(steps):03} steps the number is {following:06}.")
         n = following
@@ -155,7 +171,8 @@ def _solve_gcd(params: Params) -> tuple[list[str], list[str], str, str]:
     states: list[str] = []
     while larger != smaller:
         rest = larger - smaller
-        steps.append(f"({larger:04}, {smaller:04}): {larger:04} - {smaller:04} = {rest:04}")
+        borrow = _carries(larger, 4, plus=-smaller)
+        steps.append(f"({larger:04}, {smaller:04}): {larger:04} - {smaller:04} (borrow {borrow}) = {rest:04}")
         larger, smaller = max(rest, smaller), min(rest, smaller)
         states.append(f"The pair is now ({larger:04}, {smaller:04}).")
     return steps, states, str(larger), f"Both numbers are {larger} now: \\boxed{{{larger}}}"
@@ -169,7 +186,8 @@ def _solve_product(params: Params) -> tuple[list[str], list[str], str, str]:
     addend, times = params
     steps, states, total = [], [], 0
     for left in range(times, 0, -1):
-        steps.append(f"{left:03} left: {total:05} + {addend:02} = {total + addend:05}")
+        carry = _carries(total, 5, plus=addend)
+        steps.append(f"{left:03} left: {total:05} + {addend:02} (carry {carry}) = {total + addend:05}")
         total += addend
         states.append(f"The sum is {total:05}, {left - 1:03} times {addend:02} is left.")
     return steps, states, str(total), f"Nothing is left to add, the sum is {total}: \\boxed{{{total}}}"

@@ -53,11 +53,13 @@ def test_a_state_is_all_that_the_next_step_needs() -> None:
     for item in generate("gcd", 20, seed=3, min_steps=5):
         for state, following in zip(item.states, item.steps[1:], strict=False):
             a, b = map(int, re.findall(r"\d+", state))
-            assert following == f"({a:04}, {b:04}): {a:04} - {b:04} = {a - b:04}"
+            assert following.startswith(f"({a:04}, {b:04}): {a:04} - {b:04} (")
+            assert following.endswith(f") = {a - b:04}")
     for item in generate("product", 20, seed=3, min_steps=5):
         for state, following in zip(item.states, item.steps[1:], strict=False):
             total, left, addend = map(int, re.findall(r"\d+", state))
-            assert following == f"{left:03} left: {total:05} + {addend:02} = {total + addend:05}"
+            assert following.startswith(f"{left:03} left: {total:05} + {addend:02} (")
+            assert following.endswith(f") = {total + addend:05}")
 
 
 @ALL_FAMILIES
@@ -113,15 +115,40 @@ def test_a_condition_of_the_caller_holds() -> None:
 def test_known_problems() -> None:
     item = problem("collatz", (27,))
     assert (item.answer, len(item.steps)) == ("111", 111)
-    assert item.steps[0] == "001: 000027 is odd, tripled plus one is 000082"
+    assert item.steps[0] == "001: 000027 is odd, tripled plus one (carry 20000) is 000082"
     assert item.states[1] == "After 002 steps the number is 000041."
     assert problem("gcd", (12, 18)).steps == (
-        "(0018, 0012): 0018 - 0012 = 0006",
-        "(0012, 0006): 0012 - 0006 = 0006",
+        "(0018, 0012): 0018 - 0012 (borrow 000) = 0006",
+        "(0012, 0006): 0012 - 0006 (borrow 100) = 0006",
     )
     assert problem("product", (5, 3)).conclusion == "Nothing is left to add, the sum is 15: \\boxed{15}"
     phrasings = {problem("gcd", (12, 18), phrasing=i).question for i in range(8)}
     assert len(phrasings) == len(FAMILIES["gcd"].phrasings)
+
+
+CALCULATED = re.compile(
+    r"(?P<first>\d+) (?:is odd, tripled plus one|(?P<sign>[+-]) (?P<second>\d+))"
+    r" \((?:carry|borrow) (?P<handed>\d+)\) (?:is|=) (?P<result>\d+)"
+)
+
+
+@ALL_FAMILIES
+def test_the_carries_of_a_step_lead_from_its_digits_to_the_result(family: str) -> None:
+    """In each column, from the ones: its digits and what the column before handed on give a digit and a carry."""
+    checked = 0
+    for item in generate(family, 60, seed=6):
+        for match in filter(None, map(CALCULATED.search, item.steps)):
+            first, second, result = (
+                [int(digit) for digit in reversed((match[name] or "1").zfill(len(match["first"])))]
+                for name in ("first", "second", "result")
+            )
+            times, sign = (1, int(f"{match['sign']}1")) if match["sign"] else (3, 1)
+            handed = [0, *map(int, match["handed"]), 0]
+            for column in range(len(first)):
+                outcome = times * first[column] + sign * (second[column] + handed[column])
+                assert outcome == result[column] + sign * 10 * handed[column + 1], item.steps
+            checked += 1
+    assert checked > 500
 
 
 @pytest.mark.parametrize(
