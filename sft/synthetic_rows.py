@@ -62,18 +62,20 @@ def corpus(args: DataArguments, *, chains: int = 1000, lines: int = 40) -> Itera
     """Texts for a tokenizer from scratch: questions, heads of chains, states and conclusions."""
     for family in args.synthetic_families:
         for item in generate(family, chains, seed=args.synthetic_seed, max_steps=args.synthetic_max_steps):
-            yield from (item.question, "\n".join(item.steps[:lines]), item.states[-1], item.conclusion)
+            head = "\n".join((item.setup, *item.steps[:lines]))
+            yield from (item.question, head, item.start, item.states[-1], item.conclusion)
 
 
 def _rescue(item: Problem, span: range, before: str | None, rng: random.Random) -> tuple[str, str] | None:
-    """A segment of the problem cut somewhere inside, and the state after its last whole step."""
+    """A segment of the problem cut somewhere inside, and the state after its last whole line."""
+    lines = item.lines
     whole = rng.randrange(len(span))
-    line = item.steps[span[whole]]
+    line, _ = lines[span[whole]]
     partial = line[: rng.randrange(len(line))]
-    state = item.states[span[whole] - 1] if whole else before
-    if state is None:  # cut in the very first step: nothing to summarize yet
+    state = lines[span[whole] - 1][1] if whole else before
+    if state is None:  # cut in the very first line: nothing to summarize yet
         return None
-    return "\n".join([*(item.steps[i] for i in span[:whole]), partial]), state
+    return "\n".join([*(lines[i][0] for i in span[:whole]), partial]), state
 
 
 def _middle_rows(item: Problem, spans: Sequence[range], args: DataArguments, rng: random.Random) -> list[int]:
@@ -82,6 +84,7 @@ def _middle_rows(item: Problem, spans: Sequence[range], args: DataArguments, rng
     The weight of a span is the inverse of how rare its longest run of carries is, so that each length comes equally
     often as long as the chain has it; where it is drawn for its counter, far more for one that changes all digits.
     """
+    lines = [line for line, _ in item.lines]
     left = list(range(1, len(spans) - 1))
     kept: list[int] = []
     for draws, base, run in (
@@ -89,7 +92,7 @@ def _middle_rows(item: Problem, spans: Sequence[range], args: DataArguments, rng
         (args.synthetic_counter_rows, 100.0, counter_run),
         (args.synthetic_close_rows, 10.0, digits_alike),
     ):
-        weights = [base ** max(run(item.steps[j]) for j in spans[i]) for i in left] if draws else []
+        weights = [base ** max(run(lines[j]) for j in spans[i]) for i in left] if draws else []
         for _ in range(min(draws, len(left))):
             position = rng.choices(range(len(left)), weights)[0]
             kept.append(left.pop(position))
@@ -103,9 +106,10 @@ def problem_rows(item: Problem, args: DataArguments, count: TokenCounter, rng: r
     provenance: dict[str, Any] = {"protocol": args.protocol(), "source": f"synthetic/{item.family}", "uuid": uuid}
     if args.method == "vanilla":
         return [vanilla_instance(item.question, item.chain, item.conclusion, **provenance)]
-    spans = pack_units(item.steps, args.eta, count)
-    segments = ["\n".join(item.steps[i] for i in span) for span in spans]
-    summaries = [item.states[span[-1]] for span in spans[:-1]]
+    lines, states = zip(*item.lines, strict=True)
+    spans = pack_units(lines, args.eta, count)
+    segments = ["\n".join(lines[i] for i in span) for span in spans]
+    summaries = [states[span[-1]] for span in spans[:-1]]
     rows = inftythink_instances(item.question, segments, summaries, item.conclusion, eta=args.eta, **provenance)
     keep = args.synthetic_rows_per_chain
     if keep and len(rows) > keep:

@@ -41,22 +41,31 @@ def test_answers_are_right_and_boxed(family: str) -> None:
 def test_every_step_has_a_state_and_depths_are_exact(family: str) -> None:
     for item in generate(family, 60, seed=2):
         assert len(item.steps) == len(item.states) == FAMILIES[family].depth_of(item.params) >= 1
-        assert item.chain.split("\n") == list(item.steps)
+        assert item.chain.split("\n") == [item.setup, *item.steps] == [line for line, _ in item.lines]
+        assert [state for _, state in item.lines] == [item.start, *item.states]
+
+
+@ALL_FAMILIES
+def test_a_chain_begins_with_the_numbers_of_the_question_in_their_fixed_width(family: str) -> None:
+    widths = {"collatz": (6,), "gcd": (4, 4), "product": (2, 3)}[family]
+    for item in generate(family, 60, seed=8):
+        written = (f"{n} is {n:0{width}}" for n, width in zip(item.params, widths, strict=True))
+        assert item.setup == ", ".join(written)
 
 
 def test_a_state_is_all_that_the_next_step_needs() -> None:
     """What makes a summary enough: the numbers of a state are those that the following step starts from."""
     for item in generate("collatz", 20, seed=3, min_steps=5):
-        for state, following in zip(item.states, item.steps[1:], strict=False):
+        for state, following in zip((item.start, *item.states), item.steps, strict=False):
             done, value = map(int, re.findall(r"\d+", state))
             assert following.startswith(f"{done + 1:03}: {value:06} is ")
     for item in generate("gcd", 20, seed=3, min_steps=5):
-        for state, following in zip(item.states, item.steps[1:], strict=False):
+        for state, following in zip((item.start, *item.states), item.steps, strict=False):
             a, b = map(int, re.findall(r"\d+", state))
             assert following.startswith(f"({a:04}, {b:04}): {a:04} - {b:04} (")
             assert following.endswith(f") = {a - b:04}")
     for item in generate("product", 20, seed=3, min_steps=5):
-        for state, following in zip(item.states, item.steps[1:], strict=False):
+        for state, following in zip((item.start, *item.states), item.steps, strict=False):
             total, left, addend = map(int, re.findall(r"\d+", state))
             assert following.startswith(f"{left:03} left: {total:05} + {addend:02} (")
             assert following.endswith(f") = {total + addend:05}")
@@ -116,7 +125,9 @@ def test_known_problems() -> None:
     item = problem("collatz", (27,))
     assert (item.answer, len(item.steps)) == ("111", 111)
     assert item.steps[0] == "001: 000027 is odd, tripled plus one (carry 20000) is 000082"
+    assert (item.setup, item.start) == ("27 is 000027", "After 000 steps the number is 000027.")
     assert item.states[1] == "After 002 steps the number is 000041."
+    assert problem("gcd", (12, 1018)).setup == "12 is 0012, 1018 is 1018"
     assert problem("gcd", (12, 18)).steps == (
         "(0018, 0012): 0018 - 0012 (borrow 000) = 0006",
         "(0012, 0006): 0012 - 0006 (borrow 100) = 0006",

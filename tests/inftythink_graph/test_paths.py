@@ -117,7 +117,9 @@ def test_with_little_concurrency_whole_paths_are_never_begun(run: Run, concurren
     assert statuses(result)[5 + concurrency - 1 :] == ["stopped"] * (9 - (5 + concurrency - 1))
     assert [record["epochs"] for record in result["paths"][-2:]] == [0, 0]
     assert result["paths"][-1]["usage"]["requests"] == 0
-    assert result["votes"] == [{"answer": "7", "votes": answered, "paths": list(range(1, answered + 1))}]
+    # Which of two that run at once ends first, and so which one of the last is stopped, is the machine's choice.
+    voted = [number for number, status in enumerate(statuses(result), 1) if status == "answered"]
+    assert result["votes"] == [{"answer": "7", "votes": answered, "paths": voted}]
 
 
 def test_more_paths_than_the_machine_has_threads_run_at_once() -> None:
