@@ -76,6 +76,19 @@ def test_a_cut_segment_is_rescued_by_a_prefill(vllm_server: RunningServer) -> No
     assert rescued["summary"].startswith("The pair is now (")
 
 
+def test_a_model_that_goes_in_circles_is_ended_by_the_server_and_the_run_goes_on(vllm_server: RunningServer) -> None:
+    chat = ChatVLLM(model=vllm_server.model, base_url=vllm_server.base_url, thinking_budget="off")
+    (seven,) = chat.get_token_ids("7")
+    detection = {"min_pattern_size": 4, "max_pattern_size": 16, "min_count": 8}
+    body = {"logit_bias": {str(seven): 100.0}, "repetition_detection": detection}
+    chat = chat.model_copy(update={"extra_body": body})
+    graph = create_inftythink_graph(chat, eta=100, max_epochs=3, stall_after=9, keep_trace=True)
+    result = graph.invoke({"question": "What is 6 times 4?"})
+    assert [record["kind"] for record in result["trace"]] == ["cut"] * 3
+    assert {record["segment"] for record in result["trace"]} == {"7" * 32}  # four tokens, eight times: the server's limit
+    assert (result["status"], result["epochs"]) == ("exhausted", 3)
+
+
 def test_the_server_holds_thinking_to_eta(chat: ChatVLLM) -> None:
     (problem,) = problems("product", 1, min_steps=12, max_steps=16)
     graph = create_inftythink_graph(chat, eta=40, keep_trace=True, max_epochs=40)
