@@ -14,7 +14,7 @@ __all__ = ["counter_run", "digits_alike", "longest_carry_run"]
 _OPERATION = re.compile(r"(\d+) ([+-]) (\d+) \(")
 _TRIPLED = re.compile(r"(\d+) is odd, tripled")
 _DIFFERENCE = re.compile(r"- (\d+) \(borrow \d+\) = (\d+)")
-_COUNTER = re.compile(r"(\d+)(?::| left)")
+_COUNTER = re.compile(r"(\d+) [+-] 1 \([^)]*\)")
 
 
 def _longest(flags: list[bool]) -> int:
@@ -23,6 +23,10 @@ def _longest(flags: list[bool]) -> int:
         run = run + 1 if flag else 0
         longest = max(longest, run)
     return longest
+
+
+def _without_counter(step: str) -> str:
+    return _COUNTER.sub("", step, count=1)
 
 
 def counter_run(step: str) -> int:
@@ -36,7 +40,7 @@ def digits_alike(step: str) -> int:
 
     A chain of differences ends where the two are equal, so these are the steps that look most like an end.
     """
-    if not (match := _DIFFERENCE.search(step)) or match[1] == match[2]:
+    if not (match := _DIFFERENCE.search(_without_counter(step))) or match[1] == match[2]:
         return 0
     return sum(a == b for a, b in zip(match[1], match[2], strict=True))
 
@@ -46,9 +50,9 @@ def longest_carry_run(step: str) -> int:
 
     A sum ``a + b`` propagates where its digits add up to 9, a difference ``a - b`` where they are equal, and
     ``3 * a + 1`` where a digit is 3 or 6 (tripled one below a multiple of ten, or two). A counter in front propagates
-    where it ends in nines (one more) or in zeros (one less).
+    where it ends in nines (one more) or in zeros (one less); it counts only where a number is tripled or halved.
     """
-    if match := _OPERATION.search(step):
+    if match := _OPERATION.search(_without_counter(step)):
         first, sign, second = match.groups()
         width = max(len(first), len(second))
         columns = zip(map(int, first.zfill(width)), map(int, second.zfill(width)), strict=True)

@@ -9,8 +9,9 @@ follows: what InftyThink's summaries need. Three families:
 
 Numbers in steps and states have a fixed width: the same digit then stands at the same distance from where it is needed,
 which is what lets a small model learn to copy and to carry. A chain therefore begins by setting its numbers down in
-that width. A step names the carries or borrows of its columns before the result, the ones column first: the result's
-leading digit comes first, and depends on all of them.
+that width, and ends by writing its result without it. Whatever is calculated, a step's number too, names the carries
+or borrows of its columns before the result, the ones column first: the result's leading digit comes first, and depends
+on all of them.
 
 A problem belongs to ``train`` or ``test`` by a hash of its numbers, so the two are disjoint for every seed, size and
 depth. Run as: ``python -m datasets_build.synthetic --family gcd --min-steps 200 --count 3``; with ``--layout openr1``,
@@ -53,8 +54,9 @@ class Problem:
         answer: the answer, decimal digits.
         setup: the first line of the chain of thought: the numbers of the question in their fixed width.
         start: a summary of where the chain stands before its first step.
-        steps: the rest of the chain of thought, one line a step.
+        steps: the chain of thought proper, one line a step.
         states: for each step, a summary of where the chain stands after it.
+        closing: the last line of the chain of thought: the result without leading zeros.
         conclusion: the closing text with the boxed answer.
     """
 
@@ -66,17 +68,18 @@ class Problem:
     start: str
     steps: tuple[str, ...]
     states: tuple[str, ...]
+    closing: str
     conclusion: str
 
     @property
     def lines(self) -> tuple[tuple[str, str], ...]:
         """The whole chain of thought by lines, each with a summary of where the chain stands after it."""
-        return ((self.setup, self.start), *zip(self.steps, self.states, strict=True))
+        return ((self.setup, self.start), *zip(self.steps, self.states, strict=True), (self.closing, self.states[-1]))
 
     @property
     def chain(self) -> str:
         """The whole chain of thought."""
-        return "\n".join((self.setup, *self.steps))
+        return "\n".join((self.setup, *self.steps, self.closing))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,7 @@ class Solution:
     steps: list[str]
     states: list[str]
     answer: str
+    closing: str
     conclusion: str
 
 
@@ -165,11 +169,14 @@ def _solve_collatz(params: Params) -> Solution:
         following = _collatz_next(n)
         tripled = f"odd, tripled plus one (carry {_carries(n, 6, times=3, plus=1)})"
         rule = tripled if n % 2 else "even, divided by two"
-        steps.append(f"{len(steps) + 1:03}: {n:06} is {rule} is {following:06}")
+        done = len(steps)
+        number = f"{done:03} + 1 (carry {_carries(done, 3, plus=1)}) = {done + 1:03}"
+        steps.append(f"{number}: {n:06} is {rule} is {following:06}")
         states.append(f"After {len(steps):03} steps the number is {following:06}.")
         n = following
     answer = str(len(steps))
-    return Solution(setup, states[0], steps, states[1:], answer, f"It takes {answer} steps: \\boxed{{{answer}}}")
+    conclusion = f"It takes {answer} steps: \\boxed{{{answer}}}"
+    return Solution(setup, states[0], steps, states[1:], answer, f"{len(steps):03} is {answer}", conclusion)
 
 
 def _draw_gcd(rng: random.Random, depth: int) -> Params:
@@ -200,7 +207,7 @@ def _solve_gcd(params: Params) -> Solution:
         larger, smaller = max(rest, smaller), min(rest, smaller)
         states.append(f"The pair is now ({larger:04}, {smaller:04}).")
     conclusion = f"Both numbers are {larger} now: \\boxed{{{larger}}}"
-    return Solution(setup, states[0], steps, states[1:], str(larger), conclusion)
+    return Solution(setup, states[0], steps, states[1:], str(larger), f"{larger:04} is {larger}", conclusion)
 
 
 def _draw_product(rng: random.Random, depth: int) -> Params:
@@ -214,11 +221,12 @@ def _solve_product(params: Params) -> Solution:
     steps, total = [], 0
     for left in range(times, 0, -1):
         carry = _carries(total, 5, plus=addend)
-        steps.append(f"{left:03} left: {total:05} + {addend:02} (carry {carry}) = {total + addend:05}")
+        rest = f"{left:03} - 1 (borrow {_carries(left, 3, plus=-1)}) = {left - 1:03} left"
+        steps.append(f"{rest}: {total:05} + {addend:02} (carry {carry}) = {total + addend:05}")
         total += addend
         states.append(f"The sum is {total:05}, {left - 1:03} times {addend:02} is left.")
     conclusion = f"Nothing is left to add, the sum is {total}: \\boxed{{{total}}}"
-    return Solution(setup, states[0], steps, states[1:], str(total), conclusion)
+    return Solution(setup, states[0], steps, states[1:], str(total), f"{total:05} is {total}", conclusion)
 
 
 FAMILIES: dict[str, Family] = {
@@ -289,6 +297,7 @@ def problem(family: str, params: Params, *, phrasing: int = 0) -> Problem:
         start=found.start,
         steps=tuple(found.steps),
         states=tuple(found.states),
+        closing=found.closing,
         conclusion=found.conclusion,
     )
 

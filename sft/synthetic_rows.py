@@ -63,7 +63,7 @@ def corpus(args: DataArguments, *, chains: int = 1000, lines: int = 40) -> Itera
     for family in args.synthetic_families:
         for item in generate(family, chains, seed=args.synthetic_seed, max_steps=args.synthetic_max_steps):
             head = "\n".join((item.setup, *item.steps[:lines]))
-            yield from (item.question, head, item.start, item.states[-1], item.conclusion)
+            yield from (item.question, head, item.start, item.states[-1], item.closing, item.conclusion)
 
 
 def _rescue(item: Problem, span: range, before: str | None, rng: random.Random) -> tuple[str, str] | None:
