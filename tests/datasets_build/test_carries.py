@@ -13,20 +13,22 @@ from datasets_build.synthetic import FAMILIES, generate
 @pytest.mark.parametrize(
     ("step", "run"),
     [
-        ("012 left: 01234 + 11 (carry 0000) = 01245", 0),
+        ("013 - 1 (borrow 00) = 012 left: 01234 + 11 (carry 0000) = 01245", 0),
         (
-            "012 left: 01988 + 11 (carry 0000) = 01999",
+            "013 - 1 (borrow 00) = 012 left: 01988 + 11 (carry 0000) = 01999",
             3,
         ),  # no carry, but one more would have travelled through three columns
-        ("012 left: 99999 + 01 (carry 0000) = 100000", 4),  # the last column makes the carry, it doesn't pass it on
+        ("013 - 1 (borrow 00) = 012 left: 99999 + 01 (carry 0000) = 100000", 4),  # the last column makes the carry, it doesn't pass it on
         ("(2024, 0023): 2024 - 0023 (borrow 000) = 2001", 2),
         ("(6439, 0047): 6439 - 0047 (borrow 000) = 6392", 0),
         ("(5032, 0032): 5032 - 0032 (borrow 000) = 5000", 3),
-        ("012: 000033 is odd, tripled plus one (carry 00000) is 000100", 2),
-        ("012: 003663 is odd, tripled plus one (carry 00000) is 010990", 4),
-        ("012: 003664 is even, divided by two is 001832", 0),
-        ("099: 000008 is even, divided by two is 000004", 2),
-        ("200: 000008 is even, divided by two is 000004", 2),
+        ("011 + 1 (carry 00) = 012: 000033 is odd, tripled plus one (carry 00000) is 000100", 2),
+        ("011 + 1 (carry 00) = 012: 003663 is odd, tripled plus one (carry 00000) is 010990", 4),
+        ("011 + 1 (carry 00) = 012: 003664 is even, divided by two is 001832", 0),
+        ("099 + 1 (carry 11) = 100: 000008 is even, divided by two is 000004", 2),
+        ("200 + 1 (carry 00) = 201: 000008 is even, divided by two is 000004", 2),
+        ("200 - 1 (borrow 11) = 199 left: 01234 + 11 (carry 0000) = 01245", 0),  # that of the sum
+        ("200 - 1 (borrow 11) = 199 left: 01988 + 11 (carry 0000) = 01999", 3),
         ("The pair is now (0049, 0049).", 0),
         ("", 0),
     ],
@@ -38,11 +40,11 @@ def test_known_steps(step: str, run: int) -> None:
 @pytest.mark.parametrize(
     ("step", "run"),
     [
-        ("099: 000008 is even, divided by two is 000004", 2),
-        ("100: 000004 is even, divided by two is 000002", 2),
-        ("149: 000008 is even, divided by two is 000004", 1),
-        ("101: 000099 is odd, tripled plus one (carry 00000) is 000298", 0),
-        ("200 left: 00099 + 99 (carry 1100) = 00198", 2),
+        ("099 + 1 (carry 11) = 100: 000008 is even, divided by two is 000004", 2),
+        ("100 + 1 (carry 00) = 101: 000004 is even, divided by two is 000002", 2),
+        ("149 + 1 (carry 10) = 150: 000008 is even, divided by two is 000004", 1),
+        ("101 + 1 (carry 00) = 102: 000099 is odd, tripled plus one (carry 00000) is 000298", 0),
+        ("200 - 1 (borrow 11) = 199 left: 00099 + 99 (carry 1100) = 00198", 2),
         ("(2000, 0023): 2000 - 0023 (borrow 110) = 1977", 0),
     ],
 )
@@ -56,8 +58,8 @@ def test_counters_that_change_several_digits(step: str, run: int) -> None:
         ("(0714, 0007): 0714 - 0007 (borrow 100) = 0707", 3),
         ("(0700, 0007): 0700 - 0007 (borrow 110) = 0693", 1),
         ("(0014, 0007): 0014 - 0007 (borrow 100) = 0007", 0),  # the end itself
-        ("012 left: 01234 + 11 (carry 0000) = 01245", 0),
-        ("099: 000008 is even, divided by two is 000004", 0),
+        ("013 - 1 (borrow 00) = 012 left: 01234 + 11 (carry 0000) = 01245", 0),
+        ("099 + 1 (carry 11) = 100: 000008 is even, divided by two is 000004", 0),
     ],
 )
 def test_differences_that_look_like_the_end(step: str, alike: int) -> None:

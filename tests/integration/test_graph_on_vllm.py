@@ -91,11 +91,11 @@ def test_a_model_that_goes_in_circles_is_ended_by_the_server_and_the_run_goes_on
 
 def test_the_server_holds_thinking_to_eta(chat: ChatVLLM) -> None:
     (problem,) = problems("product", 1, min_steps=12, max_steps=16)
-    graph = create_inftythink_graph(chat, eta=40, keep_trace=True, max_epochs=40)
+    graph = create_inftythink_graph(chat, eta=50, keep_trace=True, max_epochs=40)
     trace = graph.invoke({"question": problem.question})["trace"]
     assert {record["kind"] for record in trace} <= {"summary", "conclusion"}  # closed in time, never cut
     empty = chat.count_prompt_tokens([{"role": "user", "content": ""}])
-    assert max(chat.count_prompt_tokens([{"role": "user", "content": r["segment"]}]) for r in trace) <= empty + 44
+    assert max(chat.count_prompt_tokens([{"role": "user", "content": r["segment"]}]) for r in trace) <= empty + 54
 
 
 def test_the_servers_prefix_cache_is_used(vllm_server: RunningServer, chat: ChatVLLM) -> None:
