@@ -27,7 +27,7 @@ from inftythink_graph.models import ModelCard, bundled_path, vanilla_twin_path
 __all__ = ["Row", "main"]
 
 WINDOWS = 16
-MAX_STEPS = 400
+MAX_STEPS = 250
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ ALL_ROWS = (
     "synthetic_hard_rows",
     "synthetic_counter_rows",
     "synthetic_close_rows",
+    "synthetic_large_rows",
     "synthetic_ends",
     "synthetic_rescue_share",
 )

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["counter_run", "digits_alike", "longest_carry_run"]
+__all__ = ["counter_run", "digits_alike", "longest_carry_run", "most_digits"]
 
+_NUMBER = re.compile(r"\d+")
 _OPERATION = re.compile(r"(\d+) ([+-]) (\d+) \(")
 _TRIPLED = re.compile(r"(\d+) is odd, tripled")
 _DIFFERENCE = re.compile(r"- (\d+) \(borrow \d+\) = (\d+)")
@@ -43,6 +44,11 @@ def digits_alike(step: str) -> int:
     if not (match := _DIFFERENCE.search(_without_counter(step))) or match[1] == match[2]:
         return 0
     return sum(a == b for a, b in zip(match[1], match[2], strict=True))
+
+
+def most_digits(step: str) -> int:
+    """How many digits the largest number of a step has, leading zeros aside (0 where there is no number)."""
+    return max((len(digits.lstrip("0")) for digits in _NUMBER.findall(step)), default=0)
 
 
 def longest_carry_run(step: str) -> int:

@@ -67,6 +67,9 @@ class DataArguments(LifeArguments):
     synthetic_close_rows: int = field(
         default=0, metadata={"help": "how many more of them are drawn for numbers that are nearly equal"}
     )
+    synthetic_large_rows: int = field(
+        default=0, metadata={"help": "how many more of them are drawn for large numbers"}
+    )
     synthetic_ends: int = field(
         default=0,
         metadata={
@@ -88,6 +91,7 @@ class DataArguments(LifeArguments):
                 "synthetic_hard_rows",
                 "synthetic_counter_rows",
                 "synthetic_close_rows",
+                "synthetic_large_rows",
                 "synthetic_ends",
                 "synthetic_rescue_share",
                 "sampling_temperature",
@@ -99,11 +103,13 @@ class DataArguments(LifeArguments):
         self.check_held_out(synthetic=self.dataset == "synthetic")
         if self.synthetic_rescue_share > 1:
             raise ValueError(f"synthetic_rescue_share must be at most 1, got {self.synthetic_rescue_share}")
-        drawn = self.synthetic_hard_rows + self.synthetic_counter_rows + self.synthetic_close_rows
+        drawn = sum(
+            (self.synthetic_hard_rows, self.synthetic_counter_rows, self.synthetic_close_rows, self.synthetic_large_rows)
+        )
         if drawn and drawn > self.synthetic_rows_per_chain - 2:
             raise ValueError(
-                "synthetic_hard_rows, synthetic_counter_rows and synthetic_close_rows together must be at most"
-                f" synthetic_rows_per_chain - 2 (first and last are always kept), got {drawn} of"
+                "synthetic_hard_rows, synthetic_counter_rows, synthetic_close_rows and synthetic_large_rows together must"
+                f" be at most synthetic_rows_per_chain - 2 (first and last are always kept), got {drawn} of"
                 f" {self.synthetic_rows_per_chain}"
             )
 

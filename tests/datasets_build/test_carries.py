@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datasets_build.carries import counter_run, digits_alike, longest_carry_run
+from datasets_build.carries import counter_run, digits_alike, longest_carry_run, most_digits
 from datasets_build.synthetic import FAMILIES, generate
 
 
@@ -64,6 +64,20 @@ def test_counters_that_change_several_digits(step: str, run: int) -> None:
 )
 def test_differences_that_look_like_the_end(step: str, alike: int) -> None:
     assert digits_alike(step) == alike
+
+
+@pytest.mark.parametrize(
+    ("step", "digits"),
+    [
+        ("070 + 1 (carry 00) = 071: 011412 is even, divided by two is 005706", 5),
+        ("070 + 1 (carry 00) = 071: 000004 is even, divided by two is 000002", 2),
+        ("(2024, 0023): 2024 - 0023 (borrow 000) = 2001", 4),
+        ("Both numbers are equal", 0),
+        ("", 0),
+    ],
+)
+def test_the_size_of_numbers_without_leading_zeros(step: str, digits: int) -> None:
+    assert most_digits(step) == digits
 
 
 @given(st.integers(0, 99_999), st.integers(0, 99))

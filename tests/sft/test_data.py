@@ -12,7 +12,7 @@ import pytest
 from tokenized_rows import tokenized
 from transformers import PreTrainedTokenizerFast
 
-from datasets_build.carries import digits_alike, longest_carry_run
+from datasets_build.carries import digits_alike, longest_carry_run, most_digits
 from datasets_build.instances import inftythink_instances, rescue_instance
 from datasets_build.row_tokens import tokenize_row
 from datasets_build.synthetic import generate, problem
@@ -169,7 +169,7 @@ def test_counter_rows_hold_the_counters_that_change_all_their_digits(tokenizer: 
         rng, shown = random.Random(0), 0
         for item in generate("collatz", 40, seed=5, min_steps=130, max_steps=180):
             (_, drawn, _) = problem_rows(item, arguments, _counter(tokenizer), rng)
-            shown += bool(re.search(r"^(099|100): ", drawn["completion"][0]["content"], re.MULTILINE))
+            shown += bool(re.search(r"^(099|100) \+ 1 ", drawn["completion"][0]["content"], re.MULTILINE))
         shares.append(shown / 40)
     assert shares[0] < 0.3
     assert shares[1] > 0.8
@@ -184,6 +184,17 @@ def test_close_rows_hold_the_differences_that_look_like_the_end(tokenizer: PreTr
         return found
 
     assert alike(1) > 2 * alike(0)
+
+
+def test_large_rows_hold_the_large_numbers(tokenizer: PreTrainedTokenizerFast) -> None:
+    def large(draws: int) -> int:
+        arguments, rng, found = _arguments(synthetic_rows_per_chain=3, synthetic_large_rows=draws), random.Random(0), 0
+        for item in generate("collatz", 40, seed=5, min_steps=100, max_steps=180):
+            (_, drawn, _) = problem_rows(item, arguments, _counter(tokenizer), rng)
+            found += max(map(most_digits, drawn["completion"][0]["content"].split("\n"))) >= 5
+        return found
+
+    assert large(1) > 1.5 * large(0)
 
 
 def test_ends_are_first_and_last_instances_of_numbers_of_all_lengths(tokenizer: PreTrainedTokenizerFast) -> None:
@@ -206,21 +217,22 @@ def test_ends_are_first_and_last_instances_of_numbers_of_all_lengths(tokenizer: 
 
 def test_rescue_rows_name_the_state_after_the_last_whole_step(tokenizer: PreTrainedTokenizerFast) -> None:
     item = problem("product", (7, 30))
+    chain, states = zip(*item.lines[:-1], strict=True)
     rescued = 0
     for seed in range(40):
         arguments = _arguments(synthetic_rescue_share=1.0)
         *_, row = problem_rows(item, arguments, _counter(tokenizer), random.Random(seed))
         if row["prompt"][-1]["role"] != "assistant":
-            continue  # cut in the very first step: nothing to summarize
+            continue  # cut in the very first line: nothing to summarize
         rescued += 1
         segment = parse(row["prompt"][-1]["content"] + "x</summary>", "stop").segment
         state = row["completion"][0]["content"].removesuffix("\n</summary>")
-        done = item.states.index(state) + 1
+        done = states.index(state) + 1
         lines = segment.split("\n")
-        last_whole = next((line for line in reversed(lines) if line in item.steps[:done]), None)
+        last_whole = next((line for line in reversed(lines) if line in chain[:done]), None)
         if last_whole is not None:
-            assert item.steps.index(last_whole) + 1 == done
-        else:  # cut inside the segment's first step: the earlier summary still holds
+            assert chain.index(last_whole) + 1 == done
+        else:  # cut inside the segment's first line: the earlier summary still holds
             assert state in row["prompt"][0]["content"]
     assert rescued > 20
 
