@@ -32,7 +32,7 @@ def _without_counter(step: str) -> str:
 
 def counter_run(step: str) -> int:
     """How many digits of a step's counter have just changed, or are about to: 2 for 099, 100, 199, 200 and 300."""
-    counter = match[1] if (match := _COUNTER.match(step)) else ""
+    counter = match[1].lstrip("0") if (match := _COUNTER.match(step)) else ""
     return max(len(counter) - len(counter.rstrip("9")), len(counter) - len(counter.rstrip("0")))
 
 

@@ -44,6 +44,7 @@ def test_known_steps(step: str, run: int) -> None:
         ("100 + 1 (carry 00) = 101: 000004 is even, divided by two is 000002", 2),
         ("149 + 1 (carry 10) = 150: 000008 is even, divided by two is 000004", 1),
         ("101 + 1 (carry 00) = 102: 000099 is odd, tripled plus one (carry 00000) is 000298", 0),
+        ("000 + 1 (carry 00) = 001: 000004 is even, divided by two is 000002", 0),  # nothing has changed yet
         ("200 - 1 (borrow 11) = 199 left: 00099 + 99 (carry 1100) = 00198", 2),
         ("(2000, 0023): 2000 - 0023 (borrow 110) = 1977", 0),
     ],

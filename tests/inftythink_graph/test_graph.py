@@ -104,6 +104,23 @@ def test_a_cut_segment_is_summarized_by_prefill_and_not_sampled_again(scripted: 
     assert model.calls[2][0][-1].content.endswith("<history>\nS1\n</history>")
 
 
+def test_a_summary_that_was_cut_is_asked_for_again_from_its_whole_segment(scripted: Scripted) -> None:
+    model = scripted(("<think>\nlong\n</think>\n<summary>\nhal", "length"), "S1\n</summary>", end("7"))
+    graph = create_inftythink_graph(model, protocol="native", eta=50, summary_budget=9, keep_trace=True)
+    result = graph.invoke({"question": "q"})
+    assert model.calls[1][0][-1].content == "<think>\nlong\n</think>\n<summary>\n"
+    first = result["trace"][0]
+    assert (first["kind"], first["segment"], first["summary"]) == ("cut", "long", "S1")
+    assert (result["answer"], result["usage"]["requests"]) == ("7", 3)
+
+
+def test_a_summary_that_was_cut_stays_where_there_is_no_segment(scripted: Scripted) -> None:
+    model = scripted(("<summary>\nhal", "length"), end("7"))
+    result = create_inftythink_graph(model, protocol="native", keep_trace=True).invoke({"question": "q"})
+    assert [record["summary"] for record in result["trace"]] == ["hal", ""]
+    assert result["answer"] == "7"
+
+
 def test_without_prefill_the_summary_is_asked_for_in_a_user_turn(scripted: Scripted) -> None:
     model = scripted(("<think>\nhalf", "length"), "S1", end("7"), info=ModelInfo(prefill=False))
     create_inftythink_graph(model, protocol="native").invoke({"question": "q"})
