@@ -67,9 +67,7 @@ class DataArguments(LifeArguments):
     synthetic_close_rows: int = field(
         default=0, metadata={"help": "how many more of them are drawn for numbers that are nearly equal"}
     )
-    synthetic_large_rows: int = field(
-        default=0, metadata={"help": "how many more of them are drawn for large numbers"}
-    )
+    synthetic_large_rows: int = field(default=0, metadata={"help": "how many more of them are drawn for large numbers"})
     synthetic_ends: int = field(
         default=0,
         metadata={
@@ -104,12 +102,17 @@ class DataArguments(LifeArguments):
         if self.synthetic_rescue_share > 1:
             raise ValueError(f"synthetic_rescue_share must be at most 1, got {self.synthetic_rescue_share}")
         drawn = sum(
-            (self.synthetic_hard_rows, self.synthetic_counter_rows, self.synthetic_close_rows, self.synthetic_large_rows)
+            (
+                self.synthetic_hard_rows,
+                self.synthetic_counter_rows,
+                self.synthetic_close_rows,
+                self.synthetic_large_rows,
+            )
         )
         if drawn and drawn > self.synthetic_rows_per_chain - 2:
             raise ValueError(
-                "synthetic_hard_rows, synthetic_counter_rows, synthetic_close_rows and synthetic_large_rows together must"
-                f" be at most synthetic_rows_per_chain - 2 (first and last are always kept), got {drawn} of"
+                "synthetic_hard_rows, synthetic_counter_rows, synthetic_close_rows and synthetic_large_rows together"
+                f" must be at most synthetic_rows_per_chain - 2 (first and last are always kept), got {drawn} of"
                 f" {self.synthetic_rows_per_chain}"
             )
 

@@ -18,7 +18,8 @@ from datasets_build.synthetic import FAMILIES, generate
             "013 - 1 (borrow 00) = 012 left: 01988 + 11 (carry 0000) = 01999",
             3,
         ),  # no carry, but one more would have travelled through three columns
-        ("013 - 1 (borrow 00) = 012 left: 99999 + 01 (carry 0000) = 100000", 4),  # the last column makes the carry, it doesn't pass it on
+        # The last column makes the carry, it doesn't pass it on.
+        ("013 - 1 (borrow 00) = 012 left: 99999 + 01 (carry 0000) = 100000", 4),
         ("(2024, 0023): 2024 - 0023 (borrow 000) = 2001", 2),
         ("(6439, 0047): 6439 - 0047 (borrow 000) = 6392", 0),
         ("(5032, 0032): 5032 - 0032 (borrow 000) = 5000", 3),

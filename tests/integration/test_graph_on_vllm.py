@@ -85,7 +85,8 @@ def test_a_model_that_goes_in_circles_is_ended_by_the_server_and_the_run_goes_on
     graph = create_inftythink_graph(chat, eta=100, max_epochs=3, stall_after=9, keep_trace=True)
     result = graph.invoke({"question": "What is 6 times 4?"})
     assert [record["kind"] for record in result["trace"]] == ["cut"] * 3
-    assert {record["segment"] for record in result["trace"]} == {"7" * 32}  # four tokens, eight times: the server's limit
+    # Four tokens, eight times: the limit that the server was given.
+    assert {record["segment"] for record in result["trace"]} == {"7" * 32}
     assert (result["status"], result["epochs"]) == ("exhausted", 3)
 
 
