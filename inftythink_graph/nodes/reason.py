@@ -98,12 +98,12 @@ def _read(reply: Reply, protocol: Protocol) -> Parsed:
     if parsed.kind == "conclusion" and parsed.truncated and "\\boxed{" not in parsed.conclusion:
         # Cut before it got to its answer: still reasoning, for the loop's purposes.
         return Parsed("cut", segment="\n\n".join(part for part in (parsed.segment, parsed.conclusion) if part))
-    if parsed.kind == "summary" and parsed.truncated and parsed.segment:
-        # The segment took the summary's room: half a summary would lose the other half.
-        return Parsed("cut", segment=parsed.segment)
     if parsed.kind == "summary" and protocol.kind == "prompted":
         # Nobody asked for tags, so what stands between them is part of the reasoning.
         return Parsed("cut", segment="\n\n".join(part for part in (parsed.segment, parsed.summary) if part))
+    if parsed.kind == "summary" and parsed.truncated and parsed.segment:
+        # The segment took the summary's room: half a summary would lose the other half.
+        return Parsed("cut", segment=parsed.segment)
     return parsed
 
 

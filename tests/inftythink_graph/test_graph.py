@@ -114,6 +114,12 @@ def test_a_summary_that_was_cut_is_asked_for_again_from_its_whole_segment(script
     assert (result["answer"], result["usage"]["requests"]) == ("7", 3)
 
 
+def test_tags_that_nobody_asked_for_lose_no_text_where_they_were_cut(scripted: Scripted) -> None:
+    model = scripted(("<think>\nlong\n</think>\n<summary>\nhal", "length"), "S1", end("7"))
+    result = create_inftythink_graph(model, protocol="prompted", keep_trace=True).invoke({"question": "q"})
+    assert [record["segment"] for record in result["trace"]] == ["long\n\nhal", "done"]
+
+
 def test_a_summary_that_was_cut_stays_where_there_is_no_segment(scripted: Scripted) -> None:
     model = scripted(("<summary>\nhal", "length"), end("7"))
     result = create_inftythink_graph(model, protocol="native", keep_trace=True).invoke({"question": "q"})
