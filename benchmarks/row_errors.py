@@ -32,7 +32,15 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 RECIPE = Path(__file__).parents[1] / "sft" / "recipes" / "bundled.yaml"
-ALL_ROWS = ("synthetic_rows_per_chain", "synthetic_hard_rows", "synthetic_rescue_share")
+ALL_ROWS = (
+    "synthetic_rows_per_chain",
+    "synthetic_hard_rows",
+    "synthetic_counter_rows",
+    "synthetic_close_rows",
+    "synthetic_large_rows",
+    "synthetic_ends",
+    "synthetic_rescue_share",
+)
 SEED, BATCH, SHOWN_BEFORE = 77, 32, 24
 
 
