@@ -40,8 +40,8 @@ setup-dev:  ## Environment for everything
 STAGE = stage() { test -f runs/$$1/final/README.md || $(BIN)/python -m sft.train --config sft/recipes/$$1.yaml --resume; }
 
 bundled-model: setup-dev  ## Train the bundled model and install it (about an hour on 2 CPU cores; resumes)
-	$(STAGE); stage bundled
-	$(BIN)/python -m sft.bundle --config sft/recipes/bundled_finish.yaml --to inftythink_graph/models/bundled
+	$(STAGE); stage bundled && stage bundled_finish
+	$(BIN)/python -m sft.bundle --config sft/recipes/bundled_ends.yaml --to inftythink_graph/models/bundled
 
 vanilla-twin: setup-dev  ## Train its twin that thinks in one chain and install it (half an hour; resumes)
 	$(BIN)/python -m sft.bundle --config sft/recipes/vanilla_twin.yaml --to inftythink_graph/models/vanilla_twin

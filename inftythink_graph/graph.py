@@ -28,6 +28,7 @@ from inftythink_graph.errors import InvalidInputError
 from inftythink_graph.messages import with_messages
 from inftythink_graph.nodes.check_answer import STEPS_PER_EPOCH, check_answer
 from inftythink_graph.nodes.flow import Caller, Flow
+from inftythink_graph.nodes.lengths import SummaryLengths
 from inftythink_graph.nodes.reason import reason
 from inftythink_graph.nodes.runnable import NodeRunnable
 from inftythink_graph.nodes.summarize import summarize
@@ -235,7 +236,7 @@ def create_inftythink_graph(
     parallel = num_paths > 1
     if parallel and (interrupt_before or interrupt_after):
         raise InvalidInputError("a run of several paths doesn't pause at nodes; allowed with num_paths=1")
-    caller = Caller(model, verifier)
+    caller, lengths = Caller(model, verifier), SummaryLengths()
     has_verifier = verifier is not None
 
     def think(state: InftyThinkState, settings: Settings) -> Flow:
@@ -244,6 +245,9 @@ def create_inftythink_graph(
     def check(state: Any, settings: Settings) -> Flow:
         flow = check_answer(state, settings, has_verifier=has_verifier)
         return on_path(state, settings, flow) if parallel else flow
+
+    def settle(state: InftyThinkState, settings: Settings) -> Flow:
+        return summarize(state, settings, lengths=lengths)
 
     def node(body: NodeBody) -> NodeRunnable:
         def flow(state: Any) -> Flow:
@@ -265,7 +269,7 @@ def create_inftythink_graph(
         input_schema=PathInput if parallel else InftyThinkInput,
         output_schema=InftyThinkOutput,
     )
-    for title, body in zip(NODES, (think, check, summarize), strict=True):
+    for title, body in zip(NODES, (think, check, settle), strict=True):
         builder.add_node(title, node(body), retry_policy=retry_policy)
     builder.add_edge(START, "reason")
     builder.add_edge("reason", "check_answer")

@@ -12,6 +12,7 @@ from inftythink_graph.events import SummaryDone
 from inftythink_graph.messages import asked_question
 from inftythink_graph.models.base import ModelInfo
 from inftythink_graph.nodes.flow import Ask, Describe, Emit, Flow, Measure, Show
+from inftythink_graph.nodes.lengths import SummaryLengths
 from inftythink_graph.nodes.reason import epoch_room, sampling
 from inftythink_graph.nodes.replies import Reply
 from inftythink_graph.protocol import parse_summary
@@ -42,18 +43,20 @@ def _tail(text: str, budget: int) -> str:
     return text[-3 * budget :]
 
 
-def _is_over_budget(record: EpochRecord, resolved: Resolved) -> Flow:
-    """Whether the model's own summary is longer than the budget; measured only where it may be."""
+def _is_over_budget(record: EpochRecord, resolved: Resolved, lengths: SummaryLengths) -> Flow:
+    """Whether the model's own summary is longer than the budget; counted only where it may be."""
     summary, budget = record["summary"], resolved.summary_budget
     share = len(summary) / max(len(summary) + len(record["segment"]), 1)
     estimate = share * record["usage"]["completion_tokens"]
-    if estimate <= _NEAR_BUDGET * budget:
+    if estimate <= _NEAR_BUDGET * budget or lengths.surely_within(summary, budget):
         return {"over": False}
     with_text = yield Measure([{"role": "user", "content": summary}])
     without = yield Measure([{"role": "user", "content": "."}], once=True)
     if with_text is None or without is None:
         return {"over": estimate > budget}
-    return {"over": with_text - without + 1 > budget}
+    tokens = with_text - without + 1
+    lengths.counted(summary, tokens)
+    return {"over": tokens > budget}
 
 
 def _with_note(state: InftyThinkState, summary: str, info: ModelInfo, resolved: Resolved) -> Flow:
@@ -72,8 +75,14 @@ def _with_note(state: InftyThinkState, summary: str, info: ModelInfo, resolved: 
     return {"summary": summary}
 
 
-def summarize(state: InftyThinkState, settings: Settings) -> Flow:
-    """Settle the summary of the epoch that has just ended without an accepted answer."""
+def summarize(state: InftyThinkState, settings: Settings, *, lengths: SummaryLengths) -> Flow:
+    """Settle the summary of the epoch that has just ended without an accepted answer.
+
+    Args:
+        state: of the run.
+        settings: of the run.
+        lengths: what is known of the lengths of this graph's summaries.
+    """
     record = state["epoch"]
     if record["conclusion"] and settings.on_rejected == "restart":
         return (
@@ -84,7 +93,7 @@ def summarize(state: InftyThinkState, settings: Settings) -> Flow:
     info: ModelInfo = yield Describe()
     resolved = settings.resolve(info.card)
     before, summary, usage = state["summary"], record["summary"], state["usage"]
-    if summary and (yield from _is_over_budget(record, resolved))["over"]:
+    if summary and (yield from _is_over_budget(record, resolved, lengths))["over"]:
         summary = ""
     if not summary and record["segment"]:
         question, budget = asked_question(state), resolved.summary_budget
