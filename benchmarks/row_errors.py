@@ -36,7 +36,9 @@ __all__ = ["main"]
 RECIPE = Path(__file__).parents[1] / "sft" / "recipes" / "bundled.yaml"
 # Whatever a recipe thins its rows by is turned off, so that every row of a held-out chain may be drawn.
 KEPT = {f"synthetic_{name}" for name in ("families", "chains", "seed", "min_steps", "max_steps")}
-THINNING = tuple(field.name for field in fields(DataArguments) if field.name.startswith("synthetic_") and field.name not in KEPT)
+THINNING = tuple(
+    field.name for field in fields(DataArguments) if field.name.startswith("synthetic_") and field.name not in KEPT
+)
 SEED, BATCH, SHOWN_BEFORE = 77, 32, 24
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["counter_run", "digits_alike", "longest_carry_run", "most_digits"]
+__all__ = ["counter_run", "digits_alike", "longest_carry_run", "most_digits", "repeated_digits"]
 
 _NUMBER = re.compile(r"\d+")
 _OPERATION = re.compile(r"(\d+) ([+-]) (\d+) \(")
 _TRIPLED = re.compile(r"(\d+) is odd, tripled")
 _DIFFERENCE = re.compile(r"- (\d+) \(borrow \d+\) = (\d+)")
+_CARRIES = re.compile(r"\((?:carry|borrow) \d+\)")
 _COUNTER = re.compile(r"(\d+) [+-] 1 \([^)]*\)")
 
 
@@ -49,6 +50,16 @@ def digits_alike(step: str) -> int:
 def most_digits(step: str) -> int:
     """How many digits the largest number of a step has, leading zeros aside (0 where there is no number)."""
     return max((len(digits.lstrip("0")) for digits in _NUMBER.findall(step)), default=0)
+
+
+def repeated_digits(step: str) -> int:
+    """How many digits of one number of a step repeat an earlier one of it: 2 for 6336, 3 for 10101 (0: no number).
+
+    Who copies such a number digit by digit can't tell from the last one how far it is. Of leading zeros one counts, and
+    carries don't.
+    """
+    numbers = (re.sub(r"^0+(?=\d)", "0", digits) for digits in _NUMBER.findall(_CARRIES.sub("", step)))
+    return max((len(digits) - len(set(digits)) for digits in numbers), default=0)
 
 
 def longest_carry_run(step: str) -> int:

@@ -68,6 +68,9 @@ class DataArguments(LifeArguments):
         default=0, metadata={"help": "how many more of them are drawn for numbers that are nearly equal"}
     )
     synthetic_large_rows: int = field(default=0, metadata={"help": "how many more of them are drawn for large numbers"})
+    synthetic_repeat_rows: int = field(
+        default=0, metadata={"help": "how many more of them are drawn for numbers with repeated digits"}
+    )
     synthetic_ends: int = field(
         default=0,
         metadata={
@@ -90,6 +93,7 @@ class DataArguments(LifeArguments):
                 "synthetic_counter_rows",
                 "synthetic_close_rows",
                 "synthetic_large_rows",
+                "synthetic_repeat_rows",
                 "synthetic_ends",
                 "synthetic_rescue_share",
                 "sampling_temperature",
@@ -107,13 +111,14 @@ class DataArguments(LifeArguments):
                 self.synthetic_counter_rows,
                 self.synthetic_close_rows,
                 self.synthetic_large_rows,
+                self.synthetic_repeat_rows,
             )
         )
         if drawn and drawn > self.synthetic_rows_per_chain - 2:
             raise ValueError(
-                "synthetic_hard_rows, synthetic_counter_rows, synthetic_close_rows and synthetic_large_rows together"
-                f" must be at most synthetic_rows_per_chain - 2 (first and last are always kept), got {drawn} of"
-                f" {self.synthetic_rows_per_chain}"
+                "synthetic_hard_rows, synthetic_counter_rows, synthetic_close_rows, synthetic_large_rows and"
+                " synthetic_repeat_rows together must be at most synthetic_rows_per_chain - 2 (first and last are"
+                f" always kept), got {drawn} of {self.synthetic_rows_per_chain}"
             )
 
     def protocol(self) -> Protocol:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import islice, zip_longest
 from typing import Any
 
-from datasets_build.carries import counter_run, digits_alike, longest_carry_run, most_digits
+from datasets_build.carries import counter_run, digits_alike, longest_carry_run, most_digits, repeated_digits
 from datasets_build.instances import Instance, inftythink_instances, rescue_instance, vanilla_instance
 from datasets_build.segmentation.segment import Counter as TokenCounter
 from datasets_build.segmentation.segment import pack_units
@@ -53,6 +53,7 @@ def synthetic_rows(args: DataArguments, count: TokenCounter, rng: random.Random)
         synthetic_counter_rows=0,
         synthetic_close_rows=0,
         synthetic_large_rows=0,
+        synthetic_repeat_rows=0,
         synthetic_rescue_share=0.0,
     )
     for item in _end_problems(args) if args.synthetic_ends else ():
@@ -93,6 +94,7 @@ def _middle_rows(item: Problem, spans: Sequence[range], args: DataArguments, rng
         (args.synthetic_counter_rows, 100.0, counter_run),
         (args.synthetic_close_rows, 10.0, digits_alike),
         (args.synthetic_large_rows, 5.0, most_digits),
+        (args.synthetic_repeat_rows, 5.0, repeated_digits),
     ):
         weights = [base ** max(run(lines[j]) for j in spans[i]) for i in left] if draws else []
         for _ in range(min(draws, len(left))):

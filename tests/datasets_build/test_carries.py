@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datasets_build.carries import counter_run, digits_alike, longest_carry_run, most_digits
+from datasets_build.carries import counter_run, digits_alike, longest_carry_run, most_digits, repeated_digits
 from datasets_build.synthetic import FAMILIES, generate
 
 
@@ -80,6 +80,21 @@ def test_differences_that_look_like_the_end(step: str, alike: int) -> None:
 )
 def test_the_size_of_numbers_without_leading_zeros(step: str, digits: int) -> None:
     assert most_digits(step) == digits
+
+
+@pytest.mark.parametrize(
+    ("step", "digits"),
+    [
+        ("(2345, 0067): 2345 - 0067 (borrow 000) = 2278", 1),
+        ("064 - 1 (borrow 00) = 063 left: 06264 + 72 (carry 0111) = 06336", 2),
+        ("013 - 1 (borrow 00) = 012 left: 10080 + 21 (carry 0000) = 10101", 3),
+        ("001 + 1 (carry 00) = 002: 000008 is even, divided by two is 000004", 0),  # one zero in front
+        ("003 - 1 (borrow 00) = 002 left: 00012 + 12 (carry 1111) = 00024", 0),  # carries are none of its numbers
+        ("no number", 0),
+    ],
+)
+def test_digits_of_a_number_that_come_again(step: str, digits: int) -> None:
+    assert repeated_digits(step) == digits
 
 
 @given(st.integers(0, 99_999), st.integers(0, 99))

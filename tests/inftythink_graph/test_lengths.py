@@ -10,7 +10,6 @@ import pytest
 from inftythink_graph import create_inftythink_graph
 from inftythink_graph.nodes.lengths import SummaryLengths
 
-
 Scripted = Callable[..., Any]
 
 

@@ -12,7 +12,7 @@ import pytest
 from tokenized_rows import tokenized
 from transformers import PreTrainedTokenizerFast
 
-from datasets_build.carries import digits_alike, longest_carry_run, most_digits
+from datasets_build.carries import digits_alike, longest_carry_run, most_digits, repeated_digits
 from datasets_build.instances import inftythink_instances, rescue_instance
 from datasets_build.row_tokens import tokenize_row
 from datasets_build.synthetic import generate, problem
@@ -195,6 +195,17 @@ def test_large_rows_hold_the_large_numbers(tokenizer: PreTrainedTokenizerFast) -
         return found
 
     assert large(1) > 1.5 * large(0)
+
+
+def test_repeat_rows_hold_the_numbers_whose_digits_repeat(tokenizer: PreTrainedTokenizerFast) -> None:
+    def repeated(draws: int) -> int:
+        arguments, rng, found = _arguments(synthetic_rows_per_chain=3, synthetic_repeat_rows=draws), random.Random(0), 0
+        for item in generate("product", 40, seed=5, min_steps=100, max_steps=180):
+            (_, drawn, _) = problem_rows(item, arguments, _counter(tokenizer), rng)
+            found += max(map(repeated_digits, drawn["completion"][0]["content"].split("\n"))) >= 3
+        return found
+
+    assert repeated(1) > 2 * repeated(0)
 
 
 def test_ends_are_first_and_last_instances_of_numbers_of_all_lengths(tokenizer: PreTrainedTokenizerFast) -> None:
