@@ -29,7 +29,7 @@ RUN: dict[str, Any] = {
     "eval_steps": 4,
     "synthetic_eval_chains": 8,
     "generation_problems": 2,
-    "generation_max_epochs": 4,
+    "generation_max_epochs": 24,
 }
 FIGURES = ("loss", "grad_norm", "mean_token_accuracy", "num_tokens", "eval_loss", "eval_generation_epochs")
 
