@@ -70,7 +70,7 @@ async def test_chains_of_sixteen_windows_come_out_as_the_readme_says(family: str
         return len(tokenizer(problem.chain, verbose=False)["input_ids"]) >= 16 * WINDOW
 
     problems = list(generate(family, DEEP, seed=21, split="test", min_steps=100, max_steps=400, accept=deep))
-    graph = create_inftythink_graph(EmbeddedChatModel(), max_epochs=200)
+    graph = create_inftythink_graph(EmbeddedChatModel(), max_epochs=250)
     results = await graph.abatch([{"question": problem.question} for problem in problems])
     right = sum(result["answer"] == problem.answer for result, problem in zip(results, problems, strict=True))
     assert plausible(right, recorded("inftythink", family, deep=True), DEEP)

@@ -136,9 +136,9 @@ def test_the_prompted_protocol_ends_with_a_status(chat: ChatVLLM) -> None:
         graph.invoke({"question": "What is 3 times 4? Add 4 again and again."})
 
 
-def test_a_verifier_sends_a_wrong_answer_back(chat: ChatVLLM) -> None:
-    (problem,) = problems("gcd", 1, min_steps=5, max_steps=8)
-    graph = create_inftythink_graph(chat, verifier=gold_verifier("-1"), max_epochs=4, keep_trace=True)
+def test_a_verifier_sends_a_wrong_answer_back(chat: ChatVLLM, solved: dict[str, list[Problem]]) -> None:
+    problem = min(solved["gcd"], key=lambda item: len(item.steps))
+    graph = create_inftythink_graph(chat, verifier=gold_verifier("-1"), max_epochs=24, keep_trace=True)
     result = graph.invoke({"question": problem.question})
     first = next(record for record in result["trace"] if record["conclusion"])
     assert first["answer"] == problem.answer
@@ -154,7 +154,9 @@ def test_solve_against_serve_needs_no_flags(
     assert main(["solve", problem.question, "--base-url", vllm_server.base_url, "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert (result["answer"], result["status"]) == (problem.answer, "answered")
-    assert result["trace"][0]["segment"].startswith(f"{problem.params[1]:03} left: 00000 + ")
+    setup, first, *_ = result["trace"][0]["segment"].split("\n")
+    assert setup == problem.setup
+    assert first.startswith(f"{problem.params[1]:03} - 1 ")
 
 
 def test_a_name_that_is_not_served(vllm_server: RunningServer, capsys: pytest.CaptureFixture[str]) -> None:
