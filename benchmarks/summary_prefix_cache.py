@@ -88,10 +88,9 @@ def draw_chains(count: int, segments: int, eta: int, seed: int) -> list[Chain]:
         for problem in generate(family, 50 * count, seed=seed, min_steps=wanted_steps, max_steps=MOST_STEPS):
             if len(chains) == count:
                 return chains
-            lines = problem.chain.split("\n")
-            spans = pack_units(lines, eta, sizes)[:segments]
+            spans = pack_units(problem.steps, eta, sizes)[:segments]
             if len(spans) == segments:
-                texts = ["\n".join(lines[span.start : span.stop]) for span in spans]
+                texts = ["\n".join(problem.steps[span.start : span.stop]) for span in spans]
                 chains.append(Chain(problem.question, texts))
     if len(chains) < count:
         raise SystemExit(
