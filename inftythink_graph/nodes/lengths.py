@@ -6,8 +6,6 @@ kind, so a few counts say how many tokens its characters make at most.
 
 from __future__ import annotations
 
-from collections import deque
-
 __all__ = ["SummaryLengths"]
 
 _LEAST_COUNTED = 3  # counts before any are relied on
@@ -19,15 +17,15 @@ class SummaryLengths:
     """What the counted summaries of one graph say of the next one; safe to share between runs and threads."""
 
     def __init__(self) -> None:
-        self._densities: deque[float] = deque(maxlen=_MOST_KEPT)
+        self._densities: tuple[float, ...] = ()  # replaced as a whole: other threads may be reading it
 
     def counted(self, summary: str, tokens: int) -> None:
         """Take note of a summary that was counted."""
-        self._densities.append(tokens / max(len(summary), 1))
+        self._densities = (*self._densities, tokens / max(len(summary), 1))[-_MOST_KEPT:]
 
-    def surely_within(self, summary: str, budget: int) -> bool:
+    def likely_within(self, summary: str, budget: int) -> bool:
         """Whether a summary is within the budget if it is no denser in tokens than those that were counted."""
-        densities = tuple(self._densities)  # a snapshot: other threads append
+        densities = self._densities
         if len(densities) < _LEAST_COUNTED:
             return False
         return _MARGIN * max(densities) * len(summary) <= budget

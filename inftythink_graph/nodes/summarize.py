@@ -48,7 +48,7 @@ def _is_over_budget(record: EpochRecord, resolved: Resolved, lengths: SummaryLen
     summary, budget = record["summary"], resolved.summary_budget
     share = len(summary) / max(len(summary) + len(record["segment"]), 1)
     estimate = share * record["usage"]["completion_tokens"]
-    if estimate <= _NEAR_BUDGET * budget or lengths.surely_within(summary, budget):
+    if estimate <= _NEAR_BUDGET * budget or lengths.likely_within(summary, budget):
         return {"over": False}
     with_text = yield Measure([{"role": "user", "content": summary}])
     without = yield Measure([{"role": "user", "content": "."}], once=True)

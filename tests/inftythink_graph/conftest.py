@@ -28,6 +28,7 @@ class ScriptedModel(BaseChatModel):
     script: list[Any]
     info: Any = ModelInfo(prefill=True)
     _calls: list[tuple[list[BaseMessage], dict[str, Any]]] = PrivateAttr(default_factory=list)
+    _counted: list[str] = PrivateAttr(default_factory=list)
 
     @property
     def _llm_type(self) -> str:
@@ -38,6 +39,11 @@ class ScriptedModel(BaseChatModel):
         """Messages and options of every request."""
         return self._calls
 
+    @property
+    def counted(self) -> list[str]:
+        """The last message of every prompt whose tokens were counted."""
+        return self._counted
+
     def describe(self) -> ModelInfo:
         return self.info
 
@@ -45,6 +51,7 @@ class ScriptedModel(BaseChatModel):
         return self.describe()
 
     def count_prompt_tokens(self, messages: Sequence[dict[str, Any]]) -> int:
+        self._counted.append(str(messages[-1]["content"]))
         return sum(len(str(message["content"]).split()) for message in messages)
 
     async def acount_prompt_tokens(self, messages: Sequence[dict[str, Any]]) -> int:

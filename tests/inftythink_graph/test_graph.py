@@ -377,22 +377,14 @@ def test_traces_see_which_epoch_and_part_a_model_call_is_for(scripted: Scripted)
     assert tracer.seen == [(1, "segment"), (2, "segment"), (2, "summary"), (3, "segment")]
 
 
-def test_what_a_template_takes_by_itself_is_counted_once(scripted: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_template_takes_by_itself_is_counted_once(scripted: Scripted) -> None:
     """Measuring summaries near the budget costs one count each, not two."""
-    counted: list[str] = []
     model = scripted(
         "<think>\na b\n</think>\n<summary>\nc d e f g h i j k\n</summary>", "<think>\nx\n</think>\n\\boxed{1}"
     )
-    count = type(model).count_prompt_tokens
-
-    def counting(self: Any, messages: Any) -> int:
-        counted.append(messages[-1]["content"])
-        return count(self, messages)
-
-    monkeypatch.setattr(type(model), "count_prompt_tokens", counting)
     graph = create_inftythink_graph(model, protocol="native", eta=50, summary_budget=10)
     for _ in range(3):
         model.calls.clear()
         assert graph.invoke({"question": "one two"})["answer"] == "1"
-    assert counted.count(".") == 1
-    assert counted.count("c d e f g h i j k") == 3
+    assert model.counted.count(".") == 1
+    assert model.counted.count("c d e f g h i j k") == 3
