@@ -37,16 +37,11 @@ setup-demo:  ## Environment for the demo and the evaluation
 setup-dev:  ## Environment for everything
 	@scripts/setup.sh dev
 
-STAGE = stage() { test -d runs/$$1/final || $(BIN)/python -m sft.train --config sft/recipes/$$1.yaml --resume; }
+STAGE = stage() { test -f runs/$$1/final/README.md || $(BIN)/python -m sft.train --config sft/recipes/$$1.yaml --resume; }
 
-bundled-model: setup-dev  ## Train the bundled model in five stages and install it (2 hours on 2 CPU cores; resumes)
-	$(STAGE); stage bundled && stage bundled_polish
-	$(BIN)/python -m sft.average runs/bundled/final runs/bundled_polish/final --to runs/bundled_average
-	$(STAGE); stage bundled_finish
-	$(BIN)/python -m sft.average runs/bundled_polish/final runs/bundled_finish/final --share 0.75 --to runs/bundled_average_2
-	$(STAGE); stage bundled_carries && stage bundled_settle
-	$(BIN)/python -m sft.average runs/bundled_carries/final runs/bundled_settle/final --share 0.75 --to runs/bundled_average_3
-	$(BIN)/python -m sft.bundle --config sft/recipes/bundled_settle.yaml --model runs/bundled_average_3 --to inftythink_graph/models/bundled
+bundled-model: setup-dev  ## Train the bundled model and install it (about an hour on 2 CPU cores; resumes)
+	$(STAGE); stage bundled && stage bundled_finish
+	$(BIN)/python -m sft.bundle --config sft/recipes/bundled_ends.yaml --to inftythink_graph/models/bundled
 
 vanilla-twin: setup-dev  ## Train its twin that thinks in one chain and install it (half an hour; resumes)
 	$(BIN)/python -m sft.bundle --config sft/recipes/vanilla_twin.yaml --to inftythink_graph/models/vanilla_twin

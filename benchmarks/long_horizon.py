@@ -27,7 +27,7 @@ from inftythink_graph.models import ModelCard, bundled_path, vanilla_twin_path
 __all__ = ["Row", "main"]
 
 WINDOWS = 16
-MAX_STEPS = 400
+MAX_STEPS = 250
 
 
 @dataclass(frozen=True)
@@ -62,18 +62,28 @@ class Problems:
         return len(self.tokenizer(problem.chain, verbose=False)["input_ids"])
 
     def draw(self, family: str, shortest: int, longest: int) -> list[Problem]:
-        """Problems whose chain has between ``shortest`` and ``longest`` tokens."""
-        # No step has fewer than 8 or more than 40 tokens: bounds that spare most of the counting.
-        bounds = {"min_steps": max(shortest // 40, 1), "max_steps": min(max(longest // 8, 1), MAX_STEPS)}
+        """Problems whose chain has between ``shortest`` and ``longest`` tokens: fewer than asked for, if that is all.
+
+        Few numbers have a short Collatz chain.
+        """
+        # No step has fewer than 30 or more than 50 tokens: bounds that spare most of the counting.
+        bounds = {"min_steps": max(shortest // 50, 1), "max_steps": min(max(longest // 30, 1), MAX_STEPS)}
 
         def fits(problem: Problem) -> bool:
             return shortest <= self.tokens(problem) <= longest
 
-        return list(generate(family, self.count, seed=self.seed, split="test", accept=fits, **bounds))
+        drawn: list[Problem] = []
+        try:
+            for problem in generate(family, self.count, seed=self.seed, split="test", accept=fits, **bounds):
+                drawn.append(problem)
+        except ValueError:  # it ran out
+            if not drawn:
+                raise
+        return drawn
 
 
 async def _inftythink(model: EmbeddedChatModel, problems: Sequence[Problem]) -> list[tuple[str | None, int, int]]:
-    graph = create_inftythink_graph(model, max_epochs=150, temperature=0.0)
+    graph = create_inftythink_graph(model, max_epochs=250, temperature=0.0)
     results = await graph.abatch([{"question": problem.question} for problem in problems])
     return [(r["answer"], r["epochs"], r["usage"]["peak_context"]) for r in results]
 

@@ -27,7 +27,7 @@ RECIPES = Path(__file__).parents[1] / "sft" / "recipes" / "replication"
 WINDOW = 256
 """The unit of depth in tokens: what segments of the widest eta need as a window."""
 
-MODELS = ("eta-120", "eta-80", "eta-40", "vanilla", "vanilla-rope")
+MODELS = ("eta-150", "eta-100", "eta-50", "vanilla", "vanilla-rope")
 STARTS_FROM = {"vanilla-rope": "vanilla"}
 FAMILIES = ("gcd", "product")
 

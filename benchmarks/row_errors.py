@@ -14,6 +14,7 @@ import argparse
 import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from datasets_build.row_tokens import tokenize_row
 from datasets_build.synthetic import FAMILIES, generate
 from inftythink_graph.models import bundled_path
+from sft.arguments import DataArguments
 from sft.synthetic_rows import problem_rows
 from sft.train import parse
 
@@ -32,7 +34,11 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 RECIPE = Path(__file__).parents[1] / "sft" / "recipes" / "bundled.yaml"
-ALL_ROWS = ("synthetic_rows_per_chain", "synthetic_hard_rows", "synthetic_rescue_share")
+# Whatever a recipe thins its rows by is turned off, so that every row of a held-out chain may be drawn.
+KEPT = {f"synthetic_{name}" for name in ("families", "chains", "seed", "min_steps", "max_steps")}
+THINNING = tuple(
+    field.name for field in fields(DataArguments) if field.name.startswith("synthetic_") and field.name not in KEPT
+)
 SEED, BATCH, SHOWN_BEFORE = 77, 32, 24
 
 
@@ -40,7 +46,7 @@ def rows_of(
     family: str, count: int, config: Path, tokenizer: PreTrainedTokenizerBase, steps: tuple[int, int | None]
 ) -> Iterator[tuple[str, Any]]:
     """Held-out rows with their kind: the first and the last one of a chain, and some between."""
-    words = ["--config", str(config), *(word for name in ALL_ROWS for word in (f"--{name}", "0"))]
+    words = ["--config", str(config), *(word for name in THINNING for word in (f"--{name}", "0"))]
     data, _, _ = parse(words)
 
     def lengths(texts: Sequence[str]) -> list[int]:

@@ -88,9 +88,10 @@ def draw_chains(count: int, segments: int, eta: int, seed: int) -> list[Chain]:
         for problem in generate(family, 50 * count, seed=seed, min_steps=wanted_steps, max_steps=MOST_STEPS):
             if len(chains) == count:
                 return chains
-            spans = pack_units(problem.steps, eta, sizes)[:segments]
+            lines = problem.chain.split("\n")
+            spans = pack_units(lines, eta, sizes)[:segments]
             if len(spans) == segments:
-                texts = ["\n".join(problem.steps[span.start : span.stop]) for span in spans]
+                texts = ["\n".join(lines[span.start : span.stop]) for span in spans]
                 chains.append(Chain(problem.question, texts))
     if len(chains) < count:
         raise SystemExit(

@@ -8,7 +8,10 @@ follows: what InftyThink's summaries need. Three families:
 - ``product``: a product by repeated addition; one step an addition.
 
 Numbers in steps and states have a fixed width: the same digit then stands at the same distance from where it is needed,
-which is what lets a small model learn to copy and to carry.
+which is what lets a small model learn to copy and to carry. A chain therefore begins by setting its numbers down in
+that width, and ends by writing its result without it. Whatever is calculated, a step's number too, names the carries
+or borrows of its columns before the result, the ones column first: the result's leading digit comes first, and depends
+on all of them.
 
 A problem belongs to ``train`` or ``test`` by a hash of its numbers, so the two are disjoint for every seed, size and
 depth. Run as: ``python -m datasets_build.synthetic --family gcd --min-steps 200 --count 3``; with ``--layout openr1``,
@@ -49,8 +52,11 @@ class Problem:
         params: the numbers that define the problem.
         question: the question in words.
         answer: the answer, decimal digits.
-        steps: the chain of thought, one line a step.
+        setup: the first line of the chain of thought: the numbers of the question in their fixed width.
+        start: a summary of where the chain stands before its first step.
+        steps: the chain of thought proper, one line a step.
         states: for each step, a summary of where the chain stands after it.
+        closing: the last line of the chain of thought: the result without leading zeros.
         conclusion: the closing text with the boxed answer.
     """
 
@@ -58,28 +64,63 @@ class Problem:
     params: Params
     question: str
     answer: str
+    setup: str
+    start: str
     steps: tuple[str, ...]
     states: tuple[str, ...]
+    closing: str
     conclusion: str
+
+    @property
+    def lines(self) -> tuple[tuple[str, str], ...]:
+        """The whole chain of thought by lines, each with a summary of where the chain stands after it."""
+        return ((self.setup, self.start), *zip(self.steps, self.states, strict=True), (self.closing, self.states[-1]))
 
     @property
     def chain(self) -> str:
         """The whole chain of thought."""
-        return "\n".join(self.steps)
+        return "\n".join((self.setup, *self.steps, self.closing))
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """What a family's solver gives; the fields are those of :class:`Problem`."""
+
+    setup: str
+    start: str
+    steps: list[str]
+    states: list[str]
+    answer: str
+    closing: str
+    conclusion: str
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
     """How one family draws and solves its problems.
 
-    ``draw`` gives numbers whose chain has about ``depth`` steps, ``depth_of`` the exact count, and ``solve`` the steps,
-    the states, the answer and the conclusion.
+    ``draw`` gives numbers whose chain has about ``depth`` steps, ``depth_of`` the exact count, and ``solve`` the chain
+    and what it comes to.
     """
 
     draw: Callable[[random.Random, int], Params]
     depth_of: Callable[[Params], int]
-    solve: Callable[[Params], tuple[list[str], list[str], str, str]]
+    solve: Callable[[Params], Solution]
     phrasings: tuple[str, ...]
+
+
+def _carries(number: int, width: int, *, times: int = 1, plus: int = 0) -> str:
+    """What each column but the leading one hands on in ``times * number + plus``, the ones column first.
+
+    A negative ``plus`` is taken away, and the digits are then what each column borrows.
+    """
+    taken, handed = 1 if plus >= 0 else -1, 0
+    digits = []
+    for column in range(width - 1):
+        of_number, of_plus = number // 10**column % 10, abs(plus) // 10**column % 10
+        handed = (times * of_number + taken * of_plus + handed) // 10
+        digits.append(abs(handed))
+    return "".join(map(str, digits))
 
 
 def _collatz_next(n: int) -> int:
@@ -119,18 +160,23 @@ def _collatz_depth(params: Params) -> int:
     return steps
 
 
-def _solve_collatz(params: Params) -> tuple[list[str], list[str], str, str]:
+def _solve_collatz(params: Params) -> Solution:
     (n,) = params
+    setup = f"{n} is {n:06}"
+    states = [f"After 000 steps the number is {n:06}."]
     steps: list[str] = []
-    states: list[str] = []
     while n != 1:
         following = _collatz_next(n)
-        rule = "even, divided by two" if n % 2 == 0 else "odd, tripled plus one"
-        steps.append(f"{len(steps) + 1:03}: {n:06} is {rule} is {following:06}")
+        tripled = f"odd, tripled plus one (carry {_carries(n, 6, times=3, plus=1)})"
+        rule = tripled if n % 2 else "even, divided by two"
+        done = len(steps)
+        number = f"{done:03} + 1 (carry {_carries(done, 3, plus=1)}) = {done + 1:03}"
+        steps.append(f"{number}: {n:06} is {rule} is {following:06}")
         states.append(f"After {len(steps):03} steps the number is {following:06}.")
         n = following
     answer = str(len(steps))
-    return steps, states, answer, f"It takes {answer} steps: \\boxed{{{answer}}}"
+    conclusion = f"It takes {answer} steps: \\boxed{{{answer}}}"
+    return Solution(setup, states[0], steps, states[1:], answer, f"{len(steps):03} is {answer}", conclusion)
 
 
 def _draw_gcd(rng: random.Random, depth: int) -> Params:
@@ -149,30 +195,38 @@ def _gcd_depth(params: Params) -> int:
     return steps - 1
 
 
-def _solve_gcd(params: Params) -> tuple[list[str], list[str], str, str]:
+def _solve_gcd(params: Params) -> Solution:
+    setup = ", ".join(f"{number} is {number:04}" for number in params)
     larger, smaller = max(params), min(params)
+    states = [f"The pair is now ({larger:04}, {smaller:04})."]
     steps: list[str] = []
-    states: list[str] = []
     while larger != smaller:
         rest = larger - smaller
-        steps.append(f"({larger:04}, {smaller:04}): {larger:04} - {smaller:04} = {rest:04}")
+        borrow = _carries(larger, 4, plus=-smaller)
+        steps.append(f"({larger:04}, {smaller:04}): {larger:04} - {smaller:04} (borrow {borrow}) = {rest:04}")
         larger, smaller = max(rest, smaller), min(rest, smaller)
         states.append(f"The pair is now ({larger:04}, {smaller:04}).")
-    return steps, states, str(larger), f"Both numbers are {larger} now: \\boxed{{{larger}}}"
+    conclusion = f"Both numbers are {larger} now: \\boxed{{{larger}}}"
+    return Solution(setup, states[0], steps, states[1:], str(larger), f"{larger:04} is {larger}", conclusion)
 
 
 def _draw_product(rng: random.Random, depth: int) -> Params:
     return (rng.randrange(2, _PRODUCT_ADDEND), max(depth, 2))
 
 
-def _solve_product(params: Params) -> tuple[list[str], list[str], str, str]:
+def _solve_product(params: Params) -> Solution:
     addend, times = params
-    steps, states, total = [], [], 0
+    setup = f"{addend} is {addend:02}, {times} is {times:03}"
+    states = [f"The sum is {0:05}, {times:03} times {addend:02} is left."]
+    steps, total = [], 0
     for left in range(times, 0, -1):
-        steps.append(f"{left:03} left: {total:05} + {addend:02} = {total + addend:05}")
+        carry = _carries(total, 5, plus=addend)
+        rest = f"{left:03} - 1 (borrow {_carries(left, 3, plus=-1)}) = {left - 1:03} left"
+        steps.append(f"{rest}: {total:05} + {addend:02} (carry {carry}) = {total + addend:05}")
         total += addend
         states.append(f"The sum is {total:05}, {left - 1:03} times {addend:02} is left.")
-    return steps, states, str(total), f"Nothing is left to add, the sum is {total}: \\boxed{{{total}}}"
+    conclusion = f"Nothing is left to add, the sum is {total}: \\boxed{{{total}}}"
+    return Solution(setup, states[0], steps, states[1:], str(total), f"{total:05} is {total}", conclusion)
 
 
 FAMILIES: dict[str, Family] = {
@@ -233,9 +287,19 @@ def problem(family: str, params: Params, *, phrasing: int = 0) -> Problem:
     kind = _family(family)
     if any(value < 1 for value in params) or kind.depth_of(params) < 1:
         raise ValueError(f"{family} has no chain for {params}: numbers must be positive and need at least one step")
-    steps, states, answer, conclusion = kind.solve(params)
-    question = kind.phrasings[phrasing % len(kind.phrasings)].format(*params)
-    return Problem(family, params, question, answer, tuple(steps), tuple(states), conclusion)
+    found = kind.solve(params)
+    return Problem(
+        family=family,
+        params=params,
+        question=kind.phrasings[phrasing % len(kind.phrasings)].format(*params),
+        answer=found.answer,
+        setup=found.setup,
+        start=found.start,
+        steps=tuple(found.steps),
+        states=tuple(found.states),
+        closing=found.closing,
+        conclusion=found.conclusion,
+    )
 
 
 def generate(

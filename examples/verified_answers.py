@@ -144,7 +144,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Outcome]:
     """Answer the same problems in all ways and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--count", type=int, default=20, help="problems of each family (default: %(default)s)")
-    parser.add_argument("--temperature", type=float, default=1.4, help="default: %(default)s")
+    parser.add_argument("--temperature", type=float, default=1.2, help="default: %(default)s")
     parser.add_argument("--seed", type=int, default=7, help="of problems and sampling (default: %(default)s)")
     parser.add_argument("--min-steps", type=int, default=16, help="fewest steps of a chain (default: %(default)s)")
     parser.add_argument("--max-steps", type=int, default=32, help="most steps of a chain (default: %(default)s)")

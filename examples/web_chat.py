@@ -40,7 +40,7 @@ __all__ = ["Chat", "build_app", "main"]
 
 QUESTIONS = (
     "Find the Collatz stopping time of 17673.",
-    "What is the greatest common divisor of 8094 and 57?",
+    "What is the greatest common divisor of 3534 and 57?",
     "Multiply 89 by 122 by repeated addition.",
 )
 log = logging.getLogger("web_chat")

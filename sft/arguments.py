@@ -61,6 +61,23 @@ class DataArguments(LifeArguments):
     synthetic_hard_rows: int = field(
         default=0, metadata={"help": "how many of the rows between first and last are drawn for long runs of carries"}
     )
+    synthetic_counter_rows: int = field(
+        default=0, metadata={"help": "how many more of them are drawn for counters that change several digits"}
+    )
+    synthetic_close_rows: int = field(
+        default=0, metadata={"help": "how many more of them are drawn for numbers that are nearly equal"}
+    )
+    synthetic_large_rows: int = field(default=0, metadata={"help": "how many more of them are drawn for large numbers"})
+    synthetic_repeat_rows: int = field(
+        default=0, metadata={"help": "how many more of them are drawn for numbers with repeated digits"}
+    )
+    synthetic_ends: int = field(
+        default=0,
+        metadata={
+            "help": "further chains of each family of which the first and the last instance are kept; numbers of each"
+            " length come equally often in their questions"
+        },
+    )
     synthetic_rescue_share: float = field(
         default=0.0, metadata={"help": "share of chains that also give one row for summarizing a cut segment"}
     )
@@ -70,17 +87,38 @@ class DataArguments(LifeArguments):
             ("eta", "summary_budget", "synthetic_chains", "synthetic_min_steps", "synthetic_max_steps"), 1
         )
         zeros = dict.fromkeys(
-            ("synthetic_rows_per_chain", "synthetic_hard_rows", "synthetic_rescue_share", "sampling_temperature"), 0
+            (
+                "synthetic_rows_per_chain",
+                "synthetic_hard_rows",
+                "synthetic_counter_rows",
+                "synthetic_close_rows",
+                "synthetic_large_rows",
+                "synthetic_repeat_rows",
+                "synthetic_ends",
+                "synthetic_rescue_share",
+                "sampling_temperature",
+            ),
+            0,
         )
         zeros |= {"prompt_reserve": 0, "global_batch_size": 0}
         check_fields(self, {**LIFE_LOWEST, **ones, **zeros}, filled=("synthetic_families",))
         self.check_held_out(synthetic=self.dataset == "synthetic")
         if self.synthetic_rescue_share > 1:
             raise ValueError(f"synthetic_rescue_share must be at most 1, got {self.synthetic_rescue_share}")
-        if self.synthetic_hard_rows and self.synthetic_hard_rows > self.synthetic_rows_per_chain - 2:
+        drawn = sum(
+            (
+                self.synthetic_hard_rows,
+                self.synthetic_counter_rows,
+                self.synthetic_close_rows,
+                self.synthetic_large_rows,
+                self.synthetic_repeat_rows,
+            )
+        )
+        if drawn and drawn > self.synthetic_rows_per_chain - 2:
             raise ValueError(
-                "synthetic_hard_rows must be at most synthetic_rows_per_chain - 2 (first and last are always"
-                f" kept), got {self.synthetic_hard_rows} of {self.synthetic_rows_per_chain}"
+                "synthetic_hard_rows, synthetic_counter_rows, synthetic_close_rows, synthetic_large_rows and"
+                " synthetic_repeat_rows together must be at most synthetic_rows_per_chain - 2 (first and last are"
+                f" always kept), got {drawn} of {self.synthetic_rows_per_chain}"
             )
 
     def protocol(self) -> Protocol:

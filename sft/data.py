@@ -9,7 +9,7 @@ from typing import Any
 
 from datasets_build.segmentation.segment import Counter as TokenCounter
 from sft.arguments import DataArguments
-from sft.synthetic_rows import problem_rows, synthetic_problems
+from sft.synthetic_rows import synthetic_rows
 
 __all__ = ["load_rows"]
 
@@ -23,7 +23,7 @@ def load_rows(args: DataArguments, count: TokenCounter) -> Iterable[dict[str, An
     """
     if args.dataset == "synthetic":
         rng = random.Random(args.synthetic_seed)
-        return (dict(row) for item in synthetic_problems(args) for row in problem_rows(item, args, count, rng))
+        return (dict(row) for row in synthetic_rows(args, count, rng))
     from datasets import load_dataset
     from datasets.exceptions import DatasetBuildError
 

@@ -41,23 +41,44 @@ def test_answers_are_right_and_boxed(family: str) -> None:
 def test_every_step_has_a_state_and_depths_are_exact(family: str) -> None:
     for item in generate(family, 60, seed=2):
         assert len(item.steps) == len(item.states) == FAMILIES[family].depth_of(item.params) >= 1
-        assert item.chain.split("\n") == list(item.steps)
+        lines = [item.setup, *item.steps, item.closing]
+        assert item.chain.split("\n") == lines == [line for line, _ in item.lines]
+        assert [state for _, state in item.lines] == [item.start, *item.states, item.states[-1]]
+
+
+@ALL_FAMILIES
+def test_a_chain_begins_with_the_numbers_of_the_question_in_their_fixed_width(family: str) -> None:
+    widths = {"collatz": (6,), "gcd": (4, 4), "product": (2, 3)}[family]
+    for item in generate(family, 60, seed=8):
+        written = (f"{n} is {n:0{width}}" for n, width in zip(item.params, widths, strict=True))
+        assert item.setup == ", ".join(written)
+
+
+@ALL_FAMILIES
+def test_a_chain_ends_with_its_result_in_fixed_width_and_without(family: str) -> None:
+    width = {"collatz": 3, "gcd": 4, "product": 5}[family]
+    for item in generate(family, 60, seed=9):
+        assert item.closing == f"{int(item.answer):0{width}} is {item.answer}"
 
 
 def test_a_state_is_all_that_the_next_step_needs() -> None:
     """What makes a summary enough: the numbers of a state are those that the following step starts from."""
     for item in generate("collatz", 20, seed=3, min_steps=5):
-        for state, following in zip(item.states, item.steps[1:], strict=False):
+        for state, following in zip((item.start, *item.states), item.steps, strict=False):
             done, value = map(int, re.findall(r"\d+", state))
-            assert following.startswith(f"{done + 1:03}: {value:06} is ")
+            assert following.startswith(f"{done:03} + 1 (")
+            assert f" = {done + 1:03}: {value:06} is " in following
     for item in generate("gcd", 20, seed=3, min_steps=5):
-        for state, following in zip(item.states, item.steps[1:], strict=False):
+        for state, following in zip((item.start, *item.states), item.steps, strict=False):
             a, b = map(int, re.findall(r"\d+", state))
-            assert following == f"({a:04}, {b:04}): {a:04} - {b:04} = {a - b:04}"
+            assert following.startswith(f"({a:04}, {b:04}): {a:04} - {b:04} (")
+            assert following.endswith(f") = {a - b:04}")
     for item in generate("product", 20, seed=3, min_steps=5):
-        for state, following in zip(item.states, item.steps[1:], strict=False):
+        for state, following in zip((item.start, *item.states), item.steps, strict=False):
             total, left, addend = map(int, re.findall(r"\d+", state))
-            assert following == f"{left:03} left: {total:05} + {addend:02} = {total + addend:05}"
+            assert following.startswith(f"{left:03} - 1 (")
+            assert f" = {left - 1:03} left: {total:05} + {addend:02} (" in following
+            assert following.endswith(f") = {total + addend:05}")
 
 
 @ALL_FAMILIES
@@ -113,15 +134,43 @@ def test_a_condition_of_the_caller_holds() -> None:
 def test_known_problems() -> None:
     item = problem("collatz", (27,))
     assert (item.answer, len(item.steps)) == ("111", 111)
-    assert item.steps[0] == "001: 000027 is odd, tripled plus one is 000082"
+    assert item.steps[0] == "000 + 1 (carry 00) = 001: 000027 is odd, tripled plus one (carry 20000) is 000082"
+    assert (item.setup, item.start) == ("27 is 000027", "After 000 steps the number is 000027.")
     assert item.states[1] == "After 002 steps the number is 000041."
+    assert item.closing == "111 is 111"
+    assert problem("gcd", (12, 1018)).setup == "12 is 0012, 1018 is 1018"
     assert problem("gcd", (12, 18)).steps == (
-        "(0018, 0012): 0018 - 0012 = 0006",
-        "(0012, 0006): 0012 - 0006 = 0006",
+        "(0018, 0012): 0018 - 0012 (borrow 000) = 0006",
+        "(0012, 0006): 0012 - 0006 (borrow 100) = 0006",
     )
     assert problem("product", (5, 3)).conclusion == "Nothing is left to add, the sum is 15: \\boxed{15}"
     phrasings = {problem("gcd", (12, 18), phrasing=i).question for i in range(8)}
     assert len(phrasings) == len(FAMILIES["gcd"].phrasings)
+
+
+CALCULATED = re.compile(
+    r"(?P<first>\d+) (?:is odd, tripled plus one|(?P<sign>[+-]) (?P<second>\d+))"
+    r" \((?:carry|borrow) (?P<handed>\d+)\) (?:is|=) (?P<result>\d+)"
+)
+
+
+@ALL_FAMILIES
+def test_the_carries_of_a_step_lead_from_its_digits_to_the_result(family: str) -> None:
+    """In each column, from the ones: its digits and what the column before handed on give a digit and a carry."""
+    checked = 0
+    for item in generate(family, 60, seed=6):
+        for match in (match for step in item.steps for match in CALCULATED.finditer(step)):
+            first, second, result = (
+                [int(digit) for digit in reversed((match[name] or "1").zfill(len(match["first"])))]
+                for name in ("first", "second", "result")
+            )
+            times, sign = (1, int(f"{match['sign']}1")) if match["sign"] else (3, 1)
+            handed = [0, *map(int, match["handed"]), 0]
+            for column in range(len(first)):
+                outcome = times * first[column] + sign * (second[column] + handed[column])
+                assert outcome == result[column] + sign * 10 * handed[column + 1], item.steps
+            checked += 1
+    assert checked > 500
 
 
 @pytest.mark.parametrize(

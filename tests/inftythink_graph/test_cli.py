@@ -34,7 +34,7 @@ def test_json_is_one_object_on_standard_output(capsys: pytest.CaptureFixture[str
 
 def test_a_smaller_eta_cuts_segments_and_still_answers(capsys: pytest.CaptureFixture[str]) -> None:
     question = "What is the greatest common divisor of 84 and 36?"
-    assert main(["solve", question, "--json", "--eta", "20"]) == 0
+    assert main(["solve", question, "--json", "--eta", "45"]) == 0
     result = json.loads(capsys.readouterr().out)
     cut = [record for record in result["trace"] if record["kind"] == "cut"]
     assert cut

@@ -13,7 +13,7 @@ from inftythink_graph import ChatInftyThink, ChatVLLM, create_reasoning_tool
 from inftythink_graph.answers import extract_answer
 from inftythink_graph.serve import RunningServer
 
-QUESTION = "What is the greatest common divisor of 8094 and 57?"
+QUESTION = "What is the greatest common divisor of 3534 and 57?"
 
 
 async def test_an_agent_has_a_hard_problem_thought_through(chat_vllm: ChatVLLM) -> None:

@@ -67,7 +67,7 @@ def test_the_context_stays_bounded_whatever_the_depth(chat: ChatVLLM) -> None:
 def test_a_cut_segment_is_rescued_by_a_prefill(vllm_server: RunningServer) -> None:
     (problem,) = problems("gcd", 1, min_steps=8, max_steps=12)
     chat = ChatVLLM(model=vllm_server.model, base_url=vllm_server.base_url, thinking_budget="off")
-    graph = create_inftythink_graph(chat, eta=20, summary_budget=20, keep_trace=True, max_epochs=60)
+    graph = create_inftythink_graph(chat, eta=45, summary_budget=20, keep_trace=True, max_epochs=60)
     result = graph.invoke({"question": problem.question})
     kinds = [record["kind"] for record in result["trace"]]
     assert "cut" in kinds
@@ -92,11 +92,11 @@ def test_a_model_that_goes_in_circles_is_ended_by_the_server_and_the_run_goes_on
 
 def test_the_server_holds_thinking_to_eta(chat: ChatVLLM) -> None:
     (problem,) = problems("product", 1, min_steps=12, max_steps=16)
-    graph = create_inftythink_graph(chat, eta=30, keep_trace=True, max_epochs=40)
+    graph = create_inftythink_graph(chat, eta=50, keep_trace=True, max_epochs=40)
     trace = graph.invoke({"question": problem.question})["trace"]
     assert {record["kind"] for record in trace} <= {"summary", "conclusion"}  # closed in time, never cut
     empty = chat.count_prompt_tokens([{"role": "user", "content": ""}])
-    assert max(chat.count_prompt_tokens([{"role": "user", "content": r["segment"]}]) for r in trace) <= empty + 34
+    assert max(chat.count_prompt_tokens([{"role": "user", "content": r["segment"]}]) for r in trace) <= empty + 54
 
 
 def test_the_servers_prefix_cache_is_used(vllm_server: RunningServer, chat: ChatVLLM) -> None:
@@ -136,9 +136,9 @@ def test_the_prompted_protocol_ends_with_a_status(chat: ChatVLLM) -> None:
         graph.invoke({"question": "What is 3 times 4? Add 4 again and again."})
 
 
-def test_a_verifier_sends_a_wrong_answer_back(chat: ChatVLLM) -> None:
-    (problem,) = problems("gcd", 1, min_steps=5, max_steps=8)
-    graph = create_inftythink_graph(chat, verifier=gold_verifier("-1"), max_epochs=4, keep_trace=True)
+def test_a_verifier_sends_a_wrong_answer_back(chat: ChatVLLM, solved: dict[str, list[Problem]]) -> None:
+    problem = min(solved["gcd"], key=lambda item: len(item.steps))
+    graph = create_inftythink_graph(chat, verifier=gold_verifier("-1"), max_epochs=24, keep_trace=True)
     result = graph.invoke({"question": problem.question})
     first = next(record for record in result["trace"] if record["conclusion"])
     assert first["answer"] == problem.answer
@@ -154,7 +154,9 @@ def test_solve_against_serve_needs_no_flags(
     assert main(["solve", problem.question, "--base-url", vllm_server.base_url, "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert (result["answer"], result["status"]) == (problem.answer, "answered")
-    assert result["trace"][0]["segment"].startswith(f"{problem.params[1]:03} left: 00000 + ")
+    setup, first, *_ = result["trace"][0]["segment"].split("\n")
+    assert setup == problem.setup
+    assert first.startswith(f"{problem.params[1]:03} - 1 ")
 
 
 def test_a_name_that_is_not_served(vllm_server: RunningServer, capsys: pytest.CaptureFixture[str]) -> None:
@@ -180,7 +182,7 @@ def test_with_a_reasoning_parser_a_cut_segment_is_rescued(vllm_reasoning_server:
     server = vllm_reasoning_server
     chat = ChatVLLM(model=server.model, base_url=server.base_url, thinking_budget="off")
     (problem,) = problems("gcd", 1, min_steps=8, max_steps=12)
-    graph = create_inftythink_graph(chat, eta=20, summary_budget=20, keep_trace=True, max_epochs=60)
+    graph = create_inftythink_graph(chat, eta=45, summary_budget=20, keep_trace=True, max_epochs=60)
     result = graph.invoke({"question": problem.question})
     rescued = next(record for record in result["trace"] if record["kind"] == "cut")
     assert rescued["segment"]

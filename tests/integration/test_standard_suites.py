@@ -118,4 +118,4 @@ class TestReasoningTool(ToolsIntegrationTests):
 
     @property
     def tool_invoke_params_example(self) -> dict[str, Any]:
-        return {"question": "What is the greatest common divisor of 8094 and 57?"}
+        return {"question": "What is the greatest common divisor of 3534 and 57?"}

@@ -12,7 +12,7 @@ from inftythink_graph.models import CARD_FILE, bundled_path
 from sft import bundle
 from sft.bundle import FILES, install, main
 
-RECIPE = str(Path(__file__).parents[2] / "sft" / "recipes" / "bundled_settle.yaml")
+RECIPE = str(Path(__file__).parents[2] / "sft" / "recipes" / "bundled.yaml")
 
 
 @pytest.fixture

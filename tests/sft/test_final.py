@@ -58,11 +58,11 @@ def test_a_fresh_folder_needs_no_flags(final: Path, monkeypatch: pytest.MonkeyPa
     graph = create_inftythink_graph(EmbeddedChatModel(model_path=str(final)), max_epochs=2, on_exhausted="return")
     graph.invoke({"question": "Multiply 7 by 9 by repeated addition."})
     assert asked[0]["temperature"] == 0.6
-    assert asked[0]["limit"] < 24 + 2 * 16 + 64  # eta and summary budget of the recipe, not the defaults
+    assert asked[0]["limit"] < 48 + 2 * 16 + 64  # eta and summary budget of the recipe, not the defaults
     assert "<history>" in str(asked[-1]["messages"])  # native, in the turn that it was trained in
     card = ModelCard.read(final)
     assert card is not None
-    assert (card.eta, card.summary_budget, card.context, card.history) == (24, 16, 192, "user")
+    assert (card.eta, card.summary_budget, card.context, card.history) == (48, 16, 192, "user")
     assert (card.protocol_kind, card.tags, card.base_model) == ("native", "tokens", "")
     record = json.loads((final.parent / "run.json").read_text())
     assert card.data_fingerprint == record["data_fingerprint"]

@@ -56,7 +56,7 @@ def test_the_finished_folder_is_base_and_adapter_in_one(base: Path, tmp_path: Pa
     assert torch.allclose(again, whole, atol=1e-5)
     assert AutoTokenizer.from_pretrained(final).chat_template
     card = json.loads((final / "inftythink.json").read_text())
-    assert (card["eta"], card["context"]) == (24, 192)
+    assert (card["eta"], card["context"]) == (48, 192)
 
 
 def test_a_checkpoint_holds_adapters_only_and_a_run_goes_on_from_it(base: Path, tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_tags_as_tokens_are_learned_by_an_adapter_and_judged_as_they_are_saved(t
     base, ready = _train(tmp_path, "base", "--tags", "text") / "final", tmp_path / "ready"
     words = ["--model_name_or_path", str(base), "--tags", "tokens", "--use_peft", "true", "--lora_r", "4"]
     words += ["--eval_strategy", "steps", "--eval_steps", "2", "--synthetic_eval_chains", "4"]
-    words += ["--generation_problems", "2", "--generation_max_epochs", "3"]
+    words += ["--generation_problems", "2", "--generation_max_epochs", "24"]
     output = _train(tmp_path, "lora", *words)
     final = output / "final"
 

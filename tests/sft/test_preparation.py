@@ -169,7 +169,7 @@ class TestCache:
         assert not found.train.cache_files
         assert found.train[:] == rows.train[:]
 
-    @pytest.mark.parametrize("changes", [{"eta": 47}, {"synthetic_seed": 1}, {"synthetic_eval_chains": 3}], ids=str)
+    @pytest.mark.parametrize("changes", [{"eta": 49}, {"synthetic_seed": 1}, {"synthetic_eval_chains": 3}], ids=str)
     def test_other_options_prepare_anew(
         self, tmp_path: Path, tokenizer: PreTrainedTokenizerFast, changes: dict[str, Any]
     ) -> None:

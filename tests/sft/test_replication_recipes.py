@@ -9,7 +9,7 @@ import pytest
 from sft.train import parse as parse_arguments
 
 FOLDER = Path(__file__).parents[2] / "sft" / "recipes" / "replication"
-ETAS = (40, 80, 120)
+ETAS = (50, 100, 150)
 NAMES = ("vanilla", *(f"eta-{eta}" for eta in ETAS))
 
 

@@ -29,7 +29,7 @@ RUN: dict[str, Any] = {
     "eval_steps": 4,
     "synthetic_eval_chains": 8,
     "generation_problems": 2,
-    "generation_max_epochs": 4,
+    "generation_max_epochs": 24,
 }
 FIGURES = ("loss", "grad_norm", "mean_token_accuracy", "num_tokens", "eval_loss", "eval_generation_epochs")
 
@@ -113,7 +113,7 @@ def test_a_resumed_run_takes_its_rows_from_the_cache_and_refuses_others(
 
     assert "holds checkpoints of an earlier run (checkpoint-3): go on with it by --resume" in refused()
     changed = refused("--resume", "--learning_rate", "0.5", "--eta", "23", "--logging_steps", "1")
-    assert "eta (was 24, is 23), learning_rate (was 0.01, is 0.5)" in changed
+    assert "eta (was 48, is 23), learning_rate (was 0.01, is 0.5)" in changed
     assert "logging_steps" not in changed
 
     record = tmp_path / "run" / "run.json"

@@ -24,7 +24,7 @@ RUN: dict[str, Any] = {
     "eval_steps": 4,
     "synthetic_eval_chains": 8,
     "generation_problems": 1,
-    "generation_max_epochs": 4,
+    "generation_max_epochs": 24,
 }
 
 

@@ -13,7 +13,7 @@ __all__ = ["RECIPE", "history", "killed_at", "write_recipe"]
 
 RECIPE: dict[str, Any] = {
     "dataset": "synthetic",
-    "eta": 24,
+    "eta": 48,
     "summary_budget": 16,
     "synthetic_families": ["product"],
     "synthetic_chains": 24,
