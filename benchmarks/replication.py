@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -27,7 +28,7 @@ RECIPES = Path(__file__).parents[1] / "sft" / "recipes" / "replication"
 WINDOW = 256
 """The unit of depth in tokens: what segments of the widest eta need as a window."""
 
-MODELS = ("eta-150", "eta-100", "eta-50", "vanilla", "vanilla-rope")
+MODELS = ("vanilla", "vanilla-rope", "eta-50", "eta-100", "eta-150")
 STARTS_FROM = {"vanilla-rope": "vanilla"}
 FAMILIES = ("gcd", "product")
 
@@ -156,7 +157,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     files = report(args.output, MODELS)
     if args.docs:
         for picture in (file for file in files if file.suffix == ".png"):
-            shutil.copy(picture, args.docs / f"replication_{picture.name}")
+            shutil.copy(picture, args.docs / f"replication_{re.sub('-count.*', '', picture.stem)}.png")
     say(f"report: {files[0]}, {files[1]}")
     return 0
 
