@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -157,7 +156,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     files = report(args.output, MODELS)
     if args.docs:
         for picture in (file for file in files if file.suffix == ".png"):
-            shutil.copy(picture, args.docs / f"replication_{re.sub('-count.*', '', picture.stem)}.png")
+            shutil.copy(picture, args.docs / f"replication_{picture.name}")
     say(f"report: {files[0]}, {files[1]}")
     return 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
@@ -11,7 +12,9 @@ from inftythink_graph.errors import InvalidInputError
 from inftythink_graph.evaluation.trials import Run
 from inftythink_graph.plain_text import one_line_text
 
-__all__ = ["run_names", "shown_value", "slugs"]
+__all__ = ["run_names", "shortly", "shown_value", "slugs"]
+
+_OPTIONS = re.compile(r"(\w+):(\w+=[^,:]*(?:,\w+=[^,:]*)*)")
 
 
 def shown_value(value: Any) -> str:
@@ -46,6 +49,21 @@ def run_names(runs: Sequence[Run]) -> list[str]:
             raise InvalidInputError(f"two runs on {run.task} are both called {name!r}: give them different labels")
         seen.add((run.task, name))
     return names
+
+
+def shortly(runs: Sequence[Run]) -> list[Run]:
+    """The runs, with tasks called without their options where that tells them apart; ``config`` has the options then.
+
+    ``gcd:count=84,windows=0.5-64`` is ``gcd``, unless there is another task of that name.
+    """
+    parts = {run.task: _OPTIONS.fullmatch(run.task) for run in runs}
+    names = [found[1] if found else task for task, found in parts.items()]
+    short = []
+    for run in runs:
+        if (found := parts[run.task]) and names.count(found[1]) == 1:
+            run = replace(run, task=found[1], config={**run.config, "options": found[2]})
+        short.append(run)
+    return short
 
 
 def slugs(texts: Iterable[str]) -> dict[str, str]:

@@ -12,7 +12,7 @@ from inftythink_graph.errors import InvalidInputError
 from inftythink_graph.evaluation.report import long_tables, tables
 from inftythink_graph.evaluation.report.comparisons import ComparedPair, compare_all
 from inftythink_graph.evaluation.report.document import Picture, by_task, document
-from inftythink_graph.evaluation.report.names import run_names, slugs
+from inftythink_graph.evaluation.report.names import run_names, shortly, slugs
 from inftythink_graph.evaluation.report.page import write_page
 from inftythink_graph.evaluation.report.pictures import PICTURES
 from inftythink_graph.evaluation.report.style import looks, new_figure
@@ -61,6 +61,7 @@ def summarize_all(runs: Sequence[Run], *, window: int | None = None) -> list[Run
         InvalidInputError: two runs can't be told apart, or a sample comes twice.
     """
     unit = common_window(runs) if window is None else window
+    runs = shortly(runs)
     return [summarize(run, name=name, window=unit) for run, name in zip(runs, run_names(runs), strict=True)]
 
 
@@ -106,6 +107,7 @@ def write_report(
     new_figure(1, 1)  # whoever lacks matplotlib learns it now, not after the numbers
     if summaries is None:
         summaries = summarize_all(runs, window=window)
+    runs = shortly(runs)
     names = [each.name for each in summaries]
     pairs = compare_all(runs, names, shared_only=shared_only, seed=seed)
     folder.mkdir(parents=True, exist_ok=True)

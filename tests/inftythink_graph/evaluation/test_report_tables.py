@@ -16,10 +16,10 @@ from trial_runs import HOSTILE, example_runs, question_set, trial, trial_run
 
 from inftythink_graph.errors import InvalidInputError
 from inftythink_graph.evaluation.metrics import Estimate, Share, mean_at_n
-from inftythink_graph.evaluation.report import RunSummary, summarize, tables
+from inftythink_graph.evaluation.report import RunSummary, summarize, summarize_all, tables
 from inftythink_graph.evaluation.report.comparisons import compare_all
 from inftythink_graph.evaluation.report.long_tables import costs_rows, curves_rows, groups_rows
-from inftythink_graph.evaluation.report.names import run_names, slugs
+from inftythink_graph.evaluation.report.names import run_names, shortly, slugs
 from inftythink_graph.evaluation.report.table import Column, Kind, Table, shown
 from inftythink_graph.evaluation.trials import Question, Run
 from inftythink_graph.plain_text import escaped, one_line_text
@@ -195,3 +195,17 @@ def test_problems_that_differ_are_said_and_not_compared() -> None:
     assert (row[3], row[12]) == ("3", "1 problems that aren't shared left out")
     assert row[9:12] == ["0", "0", "1.000"]
     assert compare_all([left, replace(right, task="other")], ["a", "b"]) == []
+
+
+def test_a_task_is_called_without_its_options_where_it_is_the_only_one_of_its_name() -> None:
+    deep, wide = "gcd:windows=1-64,window=256", "gcd:count=9"
+    runs = [trial_run("vanilla", task=task, samples=1) for task in (deep, "product:count=9", "math500", "a: b", "c:d")]
+    short = shortly(runs)
+    assert [each.task for each in short] == ["gcd", "product", "math500", "a: b", "c:d"]
+    assert [each.config.get("options") for each in short] == ["windows=1-64,window=256", "count=9", None, None, None]
+    assert shortly(short) == short
+    for tasks in ((deep, wide), (deep, "gcd")):
+        same = [trial_run("vanilla", task=task, samples=1) for task in tasks]
+        assert shortly(same) == same
+    config = summarize_all(runs)[0].config
+    assert (config["options"], config["samples"]) == ("windows=1-64,window=256", runs[0].config["samples"])
