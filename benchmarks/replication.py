@@ -4,7 +4,7 @@ Five models learn the same problems from the same number of tokens (``sft/recipe
 chain, three that think in segments of different eta, and the first one again with its positions scaled to eight times
 its window. Each answers held-out problems of up to 64 windows, with the harness of ``inftythink eval``.
 
-Run as: ``python benchmarks/replication.py`` (two and a half hours of one CPU core; ``--jobs 2`` models at a time). A
+Run as: ``python benchmarks/replication.py`` (about three hours of one CPU core; ``--jobs 2`` models at a time). A
 command that was killed goes on where it was. ``--quick`` goes the whole way with models that have learned nothing, in
 minutes; ``--docs FOLDER`` copies the pictures there.
 """
