@@ -9,7 +9,16 @@ from inftythink_graph.protocol import Protocol
 from inftythink_graph.recipes import check_fields
 from sft.life_arguments import LIFE_LOWEST, LifeArguments
 
-__all__ = ["DataArguments", "ModelArguments"]
+__all__ = ["DRAWN_ROWS", "DataArguments", "ModelArguments"]
+
+DRAWN_ROWS = (
+    "synthetic_hard_rows",
+    "synthetic_counter_rows",
+    "synthetic_close_rows",
+    "synthetic_large_rows",
+    "synthetic_repeat_rows",
+)
+"""Numbers of rows between a chain's first and last that are drawn for something rare in them."""
 
 
 @dataclass
@@ -89,11 +98,7 @@ class DataArguments(LifeArguments):
         zeros = dict.fromkeys(
             (
                 "synthetic_rows_per_chain",
-                "synthetic_hard_rows",
-                "synthetic_counter_rows",
-                "synthetic_close_rows",
-                "synthetic_large_rows",
-                "synthetic_repeat_rows",
+                *DRAWN_ROWS,
                 "synthetic_ends",
                 "synthetic_rescue_share",
                 "sampling_temperature",
@@ -105,20 +110,11 @@ class DataArguments(LifeArguments):
         self.check_held_out(synthetic=self.dataset == "synthetic")
         if self.synthetic_rescue_share > 1:
             raise ValueError(f"synthetic_rescue_share must be at most 1, got {self.synthetic_rescue_share}")
-        drawn = sum(
-            (
-                self.synthetic_hard_rows,
-                self.synthetic_counter_rows,
-                self.synthetic_close_rows,
-                self.synthetic_large_rows,
-                self.synthetic_repeat_rows,
-            )
-        )
+        drawn = sum(getattr(self, name) for name in DRAWN_ROWS)
         if drawn and drawn > self.synthetic_rows_per_chain - 2:
             raise ValueError(
-                "synthetic_hard_rows, synthetic_counter_rows, synthetic_close_rows, synthetic_large_rows and"
-                " synthetic_repeat_rows together must be at most synthetic_rows_per_chain - 2 (first and last are"
-                f" always kept), got {drawn} of {self.synthetic_rows_per_chain}"
+                f"{', '.join(DRAWN_ROWS[:-1])} and {DRAWN_ROWS[-1]} together must be at most synthetic_rows_per_chain"
+                f" - 2 (first and last are always kept), got {drawn} of {self.synthetic_rows_per_chain}"
             )
 
     def protocol(self) -> Protocol:

@@ -13,7 +13,7 @@ from datasets_build.instances import Instance, inftythink_instances, rescue_inst
 from datasets_build.segmentation.segment import Counter as TokenCounter
 from datasets_build.segmentation.segment import pack_units
 from datasets_build.synthetic import Problem, generate
-from sft.arguments import DataArguments
+from sft.arguments import DRAWN_ROWS, DataArguments
 
 __all__ = ["corpus", "problem_rows", "synthetic_problems", "synthetic_rows"]
 
@@ -21,22 +21,25 @@ _ENDS_DRAWN = 4  # problems that are drawn for each one whose ends are kept, so 
 _ENDS_SEED = 1_000_000  # far from those of the chains
 
 
+def _drawn(args: DataArguments, count: int, *, seed: int = 0) -> Iterator[Iterator[Problem]]:
+    """So many problems for each family that is named, each time others; ``seed`` is added to the recipe's."""
+    for position, family in enumerate(args.synthetic_families):
+        own = args.synthetic_seed + args.synthetic_families[:position].count(family) + seed
+        shortest, longest = args.synthetic_min_steps, args.synthetic_max_steps
+        yield generate(family, count, seed=own, min_steps=shortest, max_steps=longest)
+
+
 def synthetic_problems(args: DataArguments) -> Iterator[Problem]:
     """The training problems of a recipe; a family that is named k times gives k times as many, each time others."""
-    for position, family in enumerate(args.synthetic_families):
-        seed = args.synthetic_seed + args.synthetic_families[:position].count(family)
-        shortest, longest = args.synthetic_min_steps, args.synthetic_max_steps
-        yield from generate(family, args.synthetic_chains, seed=seed, min_steps=shortest, max_steps=longest)
+    for drawn in _drawn(args, args.synthetic_chains):
+        yield from drawn
 
 
 def _end_problems(args: DataArguments) -> Iterator[Problem]:
     """The problems of ``synthetic_ends``: numbers of each length equally often, as far as there are such."""
-    for position, family in enumerate(args.synthetic_families):
-        seed = args.synthetic_seed + args.synthetic_families[:position].count(family) + _ENDS_SEED
-        shortest, longest = args.synthetic_min_steps, args.synthetic_max_steps
+    for drawn in _drawn(args, _ENDS_DRAWN * args.synthetic_ends, seed=_ENDS_SEED):
         by_lengths: dict[tuple[int, ...], list[Problem]] = {}
-        drawn = _ENDS_DRAWN * args.synthetic_ends
-        for item in generate(family, drawn, seed=seed, min_steps=shortest, max_steps=longest):
+        for item in drawn:
             by_lengths.setdefault(tuple(len(str(number)) for number in item.params), []).append(item)
         in_turn = (item for same in zip_longest(*by_lengths.values()) for item in same if item is not None)
         yield from islice(in_turn, args.synthetic_ends)
@@ -46,16 +49,8 @@ def synthetic_rows(args: DataArguments, count: TokenCounter, rng: random.Random)
     """All rows of a recipe whose dataset is ``synthetic``."""
     for item in synthetic_problems(args):
         yield from problem_rows(item, args, count, rng)
-    ends = replace(
-        args,
-        synthetic_rows_per_chain=2,
-        synthetic_hard_rows=0,
-        synthetic_counter_rows=0,
-        synthetic_close_rows=0,
-        synthetic_large_rows=0,
-        synthetic_repeat_rows=0,
-        synthetic_rescue_share=0.0,
-    )
+    only_ends: dict[str, Any] = {**dict.fromkeys(DRAWN_ROWS, 0), "synthetic_rows_per_chain": 2}
+    ends = replace(args, synthetic_rescue_share=0.0, **only_ends)
     for item in _end_problems(args) if args.synthetic_ends else ():
         yield from problem_rows(item, ends, count, rng)
 

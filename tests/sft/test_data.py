@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -175,37 +175,31 @@ def test_counter_rows_hold_the_counters_that_change_all_their_digits(tokenizer: 
     assert shares[1] > 0.8
 
 
-def test_close_rows_hold_the_differences_that_look_like_the_end(tokenizer: PreTrainedTokenizerFast) -> None:
-    def alike(close: int) -> int:
-        arguments, rng, found = _arguments(synthetic_rows_per_chain=3, synthetic_close_rows=close), random.Random(0), 0
-        for item in generate("gcd", 40, seed=5, min_steps=100, max_steps=180):
+@pytest.mark.parametrize(
+    ("option", "family", "measure", "least", "times"),
+    [
+        ("synthetic_close_rows", "gcd", digits_alike, 3, 2),
+        ("synthetic_large_rows", "collatz", most_digits, 5, 1.5),
+        ("synthetic_repeat_rows", "product", repeated_digits, 3, 2),
+    ],
+    ids=["differences that look like the end", "large numbers", "numbers whose digits repeat"],
+)
+def test_drawn_rows_hold_what_they_are_drawn_for(
+    tokenizer: PreTrainedTokenizerFast,
+    option: str,
+    family: str,
+    measure: Callable[[str], int],
+    least: int,
+    times: float,
+) -> None:
+    def found(draws: int) -> int:
+        arguments, rng, chains = _arguments(synthetic_rows_per_chain=3, **{option: draws}), random.Random(0), 0
+        for item in generate(family, 40, seed=5, min_steps=100, max_steps=180):
             (_, drawn, _) = problem_rows(item, arguments, _counter(tokenizer), rng)
-            found += max(map(digits_alike, drawn["completion"][0]["content"].split("\n"))) >= 3
-        return found
+            chains += max(map(measure, drawn["completion"][0]["content"].split("\n"))) >= least
+        return chains
 
-    assert alike(1) > 2 * alike(0)
-
-
-def test_large_rows_hold_the_large_numbers(tokenizer: PreTrainedTokenizerFast) -> None:
-    def large(draws: int) -> int:
-        arguments, rng, found = _arguments(synthetic_rows_per_chain=3, synthetic_large_rows=draws), random.Random(0), 0
-        for item in generate("collatz", 40, seed=5, min_steps=100, max_steps=180):
-            (_, drawn, _) = problem_rows(item, arguments, _counter(tokenizer), rng)
-            found += max(map(most_digits, drawn["completion"][0]["content"].split("\n"))) >= 5
-        return found
-
-    assert large(1) > 1.5 * large(0)
-
-
-def test_repeat_rows_hold_the_numbers_whose_digits_repeat(tokenizer: PreTrainedTokenizerFast) -> None:
-    def repeated(draws: int) -> int:
-        arguments, rng, found = _arguments(synthetic_rows_per_chain=3, synthetic_repeat_rows=draws), random.Random(0), 0
-        for item in generate("product", 40, seed=5, min_steps=100, max_steps=180):
-            (_, drawn, _) = problem_rows(item, arguments, _counter(tokenizer), rng)
-            found += max(map(repeated_digits, drawn["completion"][0]["content"].split("\n"))) >= 3
-        return found
-
-    assert repeated(1) > 2 * repeated(0)
+    assert found(1) > times * found(0)
 
 
 def test_ends_are_first_and_last_instances_of_numbers_of_all_lengths(tokenizer: PreTrainedTokenizerFast) -> None:
@@ -289,6 +283,17 @@ def test_the_recipes_of_the_repository_are_valid(name: str) -> None:
     data, _, config = parse_arguments(["--config", str(RECIPES[name])])
     assert data.method == ("vanilla" if name.startswith("vanilla") else "inftythink")
     assert config.max_length
+
+
+@pytest.mark.parametrize("stage", ["bundled_finish", "bundled_ends"])
+def test_later_stages_go_on_in_the_format_of_the_first(stage: str) -> None:
+    first, _, before = parse_arguments(["--config", str(RECIPES["bundled"])])
+    later, model, after = parse_arguments(["--config", str(RECIPES[stage])])
+    assert model.model_name_or_path
+    for name in ("eta", "summary_budget", "history", "sampling_temperature", "synthetic_max_steps"):
+        assert getattr(later, name) == getattr(first, name)
+    assert after.max_length == before.max_length
+    assert later.synthetic_seed != first.synthetic_seed
 
 
 @pytest.mark.parametrize(
