@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from langchain_core.exceptions import ContextOverflowError
+
 from inftythink_graph.answers import extract_answer
 from inftythink_graph.events import AnswerRejected, RunEnded
 from inftythink_graph.messages import answer_message, asked_question
@@ -34,7 +36,10 @@ def _forced_answer(state: InftyThinkState, settings: Settings) -> Flow:
     messages = resolved.protocol.render_forced_answer(question, summary, prefill=info.prefill)
     limit = max(resolved.summary_budget, _FORCED_ANSWER_TOKENS)
     key, epoch = state["asked"], state["epochs"]
-    reply: Reply = yield Ask(messages, limit, sampling(settings, resolved, epoch + 1), "conclusion", key, epoch)
+    try:
+        reply: Reply = yield Ask(messages, limit, sampling(settings, resolved, epoch + 1), "conclusion", key, epoch)
+    except ContextOverflowError:  # the run has its summary and its status; they aren't lost for want of an answer
+        return {"conclusion": "", "usage": no_usage()}
     parsed = parse(reply.text, reply.finish_reason, reasoning=reply.reasoning)
     conclusion = parsed.conclusion or parsed.summary
     if conclusion and "conclusion" not in reply.shown:

@@ -2,16 +2,19 @@
 
 A node's logic never calls a model or a verifier, and writes to no stream. It yields an :class:`Ask`, a
 :class:`Measure`, a :class:`Check`, a :class:`Show`, an :class:`Emit` or :class:`Describe`; :class:`Caller` performs it,
-blocking or awaiting, and sends the result back in.
+blocking or awaiting, and sends the result back in. That a prompt overflowed the model's window is thrown in where it
+was yielded; every other error ends the flow.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
+from langchain_core.exceptions import ContextOverflowError
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import RunnableConfig
 from langgraph.config import get_stream_writer
@@ -111,23 +114,29 @@ class Caller:
 
     def run(self, flow: Flow, config: RunnableConfig) -> dict[str, Any]:
         """Drive a flow to its end, blocking."""
-        outcome: Any = None
+        step: Callable[[], Effect] = partial(flow.send, None)
         while True:
             try:
-                effect = flow.send(outcome)
+                effect = step()
             except StopIteration as end:
                 return dict(end.value)
-            outcome = self._perform(effect, config)
+            try:
+                step = partial(flow.send, self._perform(effect, config))
+            except ContextOverflowError as error:  # a flow may know a shorter prompt
+                step = partial(flow.throw, error)
 
     async def arun(self, flow: Flow, config: RunnableConfig) -> dict[str, Any]:
         """Drive a flow to its end without blocking the event loop."""
-        outcome: Any = None
+        step: Callable[[], Effect] = partial(flow.send, None)
         while True:
             try:
-                effect = flow.send(outcome)
+                effect = step()
             except StopIteration as end:
                 return dict(end.value)
-            outcome = await self._aperform(effect, config)
+            try:
+                step = partial(flow.send, await self._aperform(effect, config))
+            except ContextOverflowError as error:  # a flow may know a shorter prompt
+                step = partial(flow.throw, error)
 
     def _counted(self, effect: Measure) -> int | None:
         """The count of a prompt that was to be counted once, and was."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from langchain_core.exceptions import ContextOverflowError
+
 from inftythink_graph.events import SummaryDone
 from inftythink_graph.messages import asked_question
 from inftythink_graph.models.base import ModelInfo
@@ -24,7 +26,9 @@ __all__ = ["rejection_note", "summarize"]
 
 _LONGEST_REASON = 300  # characters of a verifier's reason that go into the summary
 _LONGEST_ANSWER = 100  # characters of the rejected answer that do
+_CHARACTERS_PER_TOKEN = 3  # on the safe side
 _NEAR_BUDGET = 0.9  # share of the budget from which on a summary is measured exactly
+_BROKEN = "\ufffd"  # what stands for bytes that are no character
 
 
 def _shortened(text: str, most: int) -> str:
@@ -39,8 +43,33 @@ def rejection_note(answer: str | None, reason: str) -> str:
 
 
 def _tail(text: str, budget: int) -> str:
-    """The end of a text, about ``budget`` tokens of it (at three characters a token, on the safe side)."""
-    return text[-3 * budget :]
+    """The end of a text, about ``budget`` tokens of it."""
+    return text[-_CHARACTERS_PER_TOKEN * budget :]
+
+
+def _whole(text: str) -> str:
+    """The text without what stands for bytes that are no character: it says nothing, and takes three tokens for one."""
+    return text.replace(_BROKEN, "")
+
+
+def _asked_for(state: InftyThinkState, settings: Settings, resolved: Resolved, info: ModelInfo) -> Flow:
+    """Have the epoch's segment summarized; the outcome is the reply, or None where no prompt fits the window.
+
+    A tokenizer may need more tokens to read a segment than the model took to write it, so its prompt may overflow: then
+    the later half of it has to do, and so on, down to what a summary may have itself.
+    """
+    question, before = asked_question(state), state["summary"]
+    segment, budget = _whole(state["epoch"]["segment"]), resolved.summary_budget
+    options, key, epoch = sampling(settings, resolved, state["epochs"]), state["asked"], state["epochs"]
+    while segment:
+        messages = resolved.protocol.render_summarize(
+            question, before or None, segment, budget=budget, prefill=info.prefill
+        )
+        try:
+            return {"reply": (yield Ask(messages, budget, options, "summary", key, epoch))}
+        except ContextOverflowError:
+            segment = segment[len(segment) // 2 :] if len(segment) > _CHARACTERS_PER_TOKEN * budget else ""
+    return {"reply": None}
 
 
 def _is_over_budget(record: EpochRecord, resolved: Resolved, lengths: SummaryLengths) -> Flow:
@@ -92,23 +121,20 @@ def summarize(state: InftyThinkState, settings: Settings, *, lengths: SummaryLen
         )
     info: ModelInfo = yield Describe()
     resolved = settings.resolve(info.card)
-    before, summary, usage = state["summary"], record["summary"], state["usage"]
-    if summary and (yield from _is_over_budget(record, resolved, lengths))["over"]:
+    before, summary, usage = state["summary"], _whole(record["summary"]), state["usage"]
+    if summary and (yield from _is_over_budget({**record, "summary": summary}, resolved, lengths))["over"]:
         summary = ""
     if not summary and record["segment"]:
-        question, budget = asked_question(state), resolved.summary_budget
-        messages = resolved.protocol.render_summarize(
-            question, before or None, record["segment"], budget=budget, prefill=info.prefill
-        )
-        options, key, epoch = sampling(settings, resolved, state["epochs"]), state["asked"], state["epochs"]
-        reply: Reply = yield Ask(messages, resolved.summary_budget, options, "summary", key, epoch)
-        usage = add_usage(usage, reply.usage)
-        record = with_request(record, reply.usage)
-        summary = without_repeated_tail(parse_summary(reply.text, reasoning=reply.reasoning))
+        reply: Reply | None = (yield from _asked_for(state, settings, resolved, info))["reply"]
+        if reply is not None:
+            usage = add_usage(usage, reply.usage)
+            record = with_request(record, reply.usage)
+            written = without_repeated_tail(parse_summary(reply.text, reasoning=reply.reasoning))
+            summary = _tail(_whole(written), resolved.summary_budget * 3)
         # Better the raw end of the reasoning than nothing of it.
-        summary = _tail(summary, resolved.summary_budget * 3) or _tail(record["segment"], resolved.summary_budget)
-        if "summary" not in reply.shown:
-            yield Show("summary", summary, key, epoch)
+        summary = summary or _tail(_whole(record["segment"]), resolved.summary_budget)
+        if summary and (reply is None or "summary" not in reply.shown):
+            yield Show("summary", summary, state["asked"], state["epochs"])
     summary = summary or before  # an empty completion: the next epoch starts from where this one did
     recent, again = note_summary(state.get("recent") or [], before, summary)
     repeats = state["repeats"] + 1 if again else 0

@@ -19,11 +19,11 @@ from pydantic import PrivateAttr
 from inftythink_graph.models import ModelInfo
 from inftythink_graph.models.vllm import ChatVLLM
 
-Script = Sequence[str | tuple[str, str]]
+Script = Sequence[str | tuple[str, str] | Exception]
 
 
 class ScriptedModel(BaseChatModel):
-    """Answers from a list of texts or (text, finish reason); the last one repeats. A token is a word here."""
+    """Answers from a list of texts, (text, finish reason) or errors; the last one repeats. A token is a word here."""
 
     script: list[Any]
     info: Any = ModelInfo(prefill=True)
@@ -62,6 +62,8 @@ class ScriptedModel(BaseChatModel):
     ) -> ChatResult:
         entry = self.script[min(len(self._calls), len(self.script) - 1)]
         self._calls.append((messages, kwargs))
+        if isinstance(entry, Exception):
+            raise entry
         text, finish = entry if isinstance(entry, tuple) else (entry, "stop")
         prompt = sum(len(str(message.content).split()) for message in messages)
         size = len(text.split())
@@ -77,7 +79,7 @@ class ScriptedModel(BaseChatModel):
 def scripted() -> Callable[..., ScriptedModel]:
     """Builds a scripted model from its answers."""
 
-    def build(*script: str | tuple[str, str], **options: Any) -> ScriptedModel:
+    def build(*script: str | tuple[str, str] | Exception, **options: Any) -> ScriptedModel:
         return ScriptedModel(script=list(script), **options)
 
     return build
