@@ -188,7 +188,8 @@ def create_inftythink_graph(
             answer was rejected, for models that can make use of it. ``restart``: the question alone, for models that
             can't, and for mistakes that a summary carries on; epochs count on, each with its own seed, and the
             temperature must be above 0.
-        on_exhausted: when epochs run out, ``force`` an answer from the last summary, or ``return`` what there is.
+        on_exhausted: when epochs run out, ``force`` an answer from the last summary and segment, or ``return`` what
+            there is.
         keep_trace: return one record per epoch under ``trace``.
         stall_after: that many times in a row the summary must be one that was there before for a run to have stalled.
         on_stall: what becomes of such a run. ``end``: it ends as one that is out of epochs. ``heat``: it goes on at

@@ -11,8 +11,8 @@ from inftythink_graph.events import AnswerRejected, RunEnded
 from inftythink_graph.messages import answer_message, asked_question
 from inftythink_graph.models.base import ModelInfo
 from inftythink_graph.nodes.flow import Ask, Check, Describe, Emit, Flow, Show
-from inftythink_graph.nodes.reason import sampling
-from inftythink_graph.nodes.replies import Reply
+from inftythink_graph.nodes.reason import room_behind_segment, sampling
+from inftythink_graph.nodes.replies import Reply, whole_characters
 from inftythink_graph.protocol import parse, question_text
 from inftythink_graph.records import closed
 from inftythink_graph.stalls import is_stalled
@@ -29,22 +29,30 @@ _FORCED_ANSWER_TOKENS = 64  # at the least: a boxed answer with a few words arou
 
 
 def _forced_answer(state: InftyThinkState, settings: Settings) -> Flow:
-    """Make the model answer from its last summary; the outcome holds the conclusion and the request's usage."""
+    """Make the model answer from what it has; the outcome holds the conclusion and the request's usage.
+
+    That is the last summary and the segment after it, in the form of an epoch that comes to its conclusion; or the
+    summary alone, where both don't fit the window.
+    """
     info: ModelInfo = yield Describe()
     resolved = settings.resolve(info.card)
     question, summary = asked_question(state), state["summary"] or None
-    messages = resolved.protocol.render_forced_answer(question, summary, prefill=info.prefill)
-    limit = max(resolved.summary_budget, _FORCED_ANSWER_TOKENS)
-    key, epoch = state["asked"], state["epochs"]
-    try:
-        reply: Reply = yield Ask(messages, limit, sampling(settings, resolved, epoch + 1), "conclusion", key, epoch)
-    except ContextOverflowError:  # the run has its summary and its status; they aren't lost for want of an answer
-        return {"conclusion": "", "usage": no_usage()}
-    parsed = parse(reply.text, reply.finish_reason, reasoning=reply.reasoning)
-    conclusion = parsed.conclusion or parsed.summary
-    if conclusion and "conclusion" not in reply.shown:
-        yield Show("conclusion", conclusion, key, epoch)
-    return {"conclusion": conclusion, "usage": reply.usage}
+    segment = whole_characters(state["epoch"]["segment"])
+    options, key, epoch = sampling(settings, resolved, state["epochs"] + 1), state["asked"], state["epochs"]
+    most = max(resolved.summary_budget, _FORCED_ANSWER_TOKENS)
+    attempts = [(segment, min(most, room_behind_segment(resolved)))] if segment else []
+    for thought, limit in [*attempts, ("", most)]:
+        messages = resolved.protocol.render_forced_answer(question, summary, thought, prefill=info.prefill)
+        try:
+            reply: Reply = yield Ask(messages, limit, options, "conclusion", key, epoch)
+        except ContextOverflowError:
+            continue
+        parsed = parse(reply.text, reply.finish_reason, reasoning=reply.reasoning)
+        conclusion = parsed.conclusion or parsed.summary
+        if conclusion and "conclusion" not in reply.shown:
+            yield Show("conclusion", conclusion, key, epoch)
+        return {"conclusion": conclusion, "usage": reply.usage}
+    return {"conclusion": "", "usage": no_usage()}  # the run keeps its summary and its status
 
 
 def check_answer(state: InftyThinkState, settings: Settings, *, has_verifier: bool = False) -> Flow:

@@ -17,7 +17,16 @@ from inftythink_graph.repetition import without_repeated_tail
 from inftythink_graph.stalls import heated
 from inftythink_graph.state import EpochRecord, InftyThinkState, Resolved, Settings, add_usage, no_usage, with_request
 
-__all__ = ["TAG_TOKENS", "check_window", "context_bound", "epoch_room", "is_fresh", "reason", "sampling"]
+__all__ = [
+    "TAG_TOKENS",
+    "check_window",
+    "context_bound",
+    "epoch_room",
+    "is_fresh",
+    "reason",
+    "room_behind_segment",
+    "sampling",
+]
 
 TAG_TOKENS = 16
 """Tokens that the tags of one epoch may take, where they are plain text to the tokenizer."""
@@ -40,6 +49,12 @@ def context_bound(question_tokens: int, resolved: Resolved) -> int:
 def epoch_room(resolved: Resolved) -> int:
     """The most tokens that an epoch adds to its first prompt: the segment, and a summary written and rewritten."""
     return resolved.eta + (resolved.summary_budget + TAG_TOKENS) + resolved.summary_budget
+
+
+def room_behind_segment(resolved: Resolved) -> int:
+    """Tokens that a request may still generate behind question, summary and segment within :func:`context_bound`."""
+    budget = resolved.summary_budget
+    return budget if resolved.protocol.kind == "prompted" else 2 * budget
 
 
 def is_fresh(state: InftyThinkState) -> bool:

@@ -11,7 +11,9 @@ from langchain_core.messages import AIMessage
 from inftythink_graph.protocol import Part
 from inftythink_graph.usage import Usage, request_usage
 
-__all__ = ["Reply", "read_reply", "reasoning_of", "text_of"]
+__all__ = ["Reply", "read_reply", "reasoning_of", "text_of", "whole_characters"]
+
+_BROKEN = "\ufffd"  # what stands for bytes that are no character
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,11 @@ def reasoning_of(message: AIMessage) -> str:
     """The reasoning that a message, or a piece of one, carries apart from its text."""
     reasoning = message.additional_kwargs.get("reasoning_content")
     return reasoning if isinstance(reasoning, str) else _texts(message.content, ("reasoning", "thinking"))
+
+
+def whole_characters(text: str) -> str:
+    """The text without what stands for bytes that are no character: it says nothing, and takes three tokens for one."""
+    return text.replace(_BROKEN, "")
 
 
 def read_reply(message: AIMessage, max_tokens: int, seconds: float) -> Reply:

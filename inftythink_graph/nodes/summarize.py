@@ -16,7 +16,7 @@ from inftythink_graph.models.base import ModelInfo
 from inftythink_graph.nodes.flow import Ask, Describe, Emit, Flow, Measure, Show
 from inftythink_graph.nodes.lengths import SummaryLengths
 from inftythink_graph.nodes.reason import epoch_room, sampling
-from inftythink_graph.nodes.replies import Reply
+from inftythink_graph.nodes.replies import Reply, whole_characters
 from inftythink_graph.protocol import parse_summary
 from inftythink_graph.repetition import without_repeated_tail
 from inftythink_graph.stalls import note_summary
@@ -28,7 +28,6 @@ _LONGEST_REASON = 300  # characters of a verifier's reason that go into the summ
 _LONGEST_ANSWER = 100  # characters of the rejected answer that do
 _CHARACTERS_PER_TOKEN = 3  # on the safe side
 _NEAR_BUDGET = 0.9  # share of the budget from which on a summary is measured exactly
-_BROKEN = "\ufffd"  # what stands for bytes that are no character
 
 
 def _shortened(text: str, most: int) -> str:
@@ -47,11 +46,6 @@ def _tail(text: str, budget: int) -> str:
     return text[-_CHARACTERS_PER_TOKEN * budget :]
 
 
-def _whole(text: str) -> str:
-    """The text without what stands for bytes that are no character: it says nothing, and takes three tokens for one."""
-    return text.replace(_BROKEN, "")
-
-
 def _asked_for(state: InftyThinkState, settings: Settings, resolved: Resolved, info: ModelInfo) -> Flow:
     """Have the epoch's segment summarized; the outcome is the reply, or None where no prompt fits the window.
 
@@ -59,7 +53,7 @@ def _asked_for(state: InftyThinkState, settings: Settings, resolved: Resolved, i
     the later half of it has to do, and so on, down to what a summary may have itself.
     """
     question, before = asked_question(state), state["summary"]
-    segment, budget = _whole(state["epoch"]["segment"]), resolved.summary_budget
+    segment, budget = whole_characters(state["epoch"]["segment"]), resolved.summary_budget
     options, key, epoch = sampling(settings, resolved, state["epochs"]), state["asked"], state["epochs"]
     while segment:
         messages = resolved.protocol.render_summarize(
@@ -121,7 +115,7 @@ def summarize(state: InftyThinkState, settings: Settings, *, lengths: SummaryLen
         )
     info: ModelInfo = yield Describe()
     resolved = settings.resolve(info.card)
-    before, summary, usage = state["summary"], _whole(record["summary"]), state["usage"]
+    before, summary, usage = state["summary"], whole_characters(record["summary"]), state["usage"]
     if summary and (yield from _is_over_budget({**record, "summary": summary}, resolved, lengths))["over"]:
         summary = ""
     if not summary and record["segment"]:
@@ -130,9 +124,9 @@ def summarize(state: InftyThinkState, settings: Settings, *, lengths: SummaryLen
             usage = add_usage(usage, reply.usage)
             record = with_request(record, reply.usage)
             written = without_repeated_tail(parse_summary(reply.text, reasoning=reply.reasoning))
-            summary = _tail(_whole(written), resolved.summary_budget * 3)
+            summary = _tail(whole_characters(written), resolved.summary_budget * 3)
         # Better the raw end of the reasoning than nothing of it.
-        summary = summary or _tail(_whole(record["segment"]), resolved.summary_budget)
+        summary = summary or _tail(whole_characters(record["segment"]), resolved.summary_budget)
         if summary and (reply is None or "summary" not in reply.shown):
             yield Show("summary", summary, state["asked"], state["epochs"])
     summary = summary or before  # an empty completion: the next epoch starts from where this one did

@@ -91,7 +91,14 @@ class Protocol:
     def render_forced_answer(
         self, question: Question, summary: str | None, segment: str = "", *, prefill: bool = True
     ) -> list[Message]:
-        """The prompt that makes the model answer from what it has, for runs that are out of epochs."""
+        """The prompt that makes the model answer from what it has, for runs that are out of epochs.
+
+        Args:
+            question: as in :meth:`render`.
+            summary: the last summary.
+            segment: the reasoning after that summary; a native model goes on behind it with its conclusion.
+            prefill: as in :meth:`render_summarize`.
+        """
         if self.kind == "native" and prefill:
             thought = segment or prompts.FORCED_THOUGHT
             return self._with_prefill(question, summary, self._thought(thought) + self._joint * 2)

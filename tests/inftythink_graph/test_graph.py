@@ -166,6 +166,16 @@ def test_running_out_of_epochs_forces_an_answer(scripted: Scripted) -> None:
     assert "S1" in model.calls[2][0][0].content
 
 
+@pytest.mark.parametrize(("kind", "most"), [("native", 64), ("prompted", 40)])
+def test_a_forced_answer_follows_from_the_last_segment(scripted: Scripted, kind: Any, most: int) -> None:
+    model = scripted(("<think>\nsix is even, so", "length"), "My best is \\boxed{5}.")
+    graph = create_inftythink_graph(model, protocol=kind, max_epochs=1, summary_budget=40)
+    assert graph.invoke({"question": "q"})["answer"] == "5"
+    messages, options = model.calls[1]
+    assert "six is even, so" in messages[-1].content
+    assert options["max_tokens"] == most
+
+
 def test_running_out_of_epochs_can_return_what_there_is(scripted: Scripted) -> None:
     model = scripted(epoch("one", "S1"), epoch("two", "S2"))
     graph = create_inftythink_graph(model, protocol="native", max_epochs=2, on_exhausted="return")

@@ -56,9 +56,16 @@ def test_where_no_prompt_fits_the_end_of_the_segment_is_the_summary(scripted: Sc
 
 def test_a_run_keeps_what_it_has_where_its_answer_can_t_be_forced(scripted: Scripted) -> None:
     epochs = [NATIVE.completion("thinking", summary=f"S{number}") for number in (1, 2)]
-    result = run(scripted(*epochs, OVERFLOW), max_epochs=2, on_exhausted="force")
+    model = scripted(*epochs, OVERFLOW, OVERFLOW)
+    result = run(model, max_epochs=2, on_exhausted="force")
     assert (result["status"], result["answer"], result["summary"]) == ("exhausted", None, "S1")
     assert result["usage"]["requests"] == 2
+    assert ["thinking" in text for text in sent(model)[2:]] == [True, False]
+
+
+def test_an_answer_is_forced_from_the_summary_alone_where_the_segment_doesn_t_fit(scripted: Scripted) -> None:
+    result = run(scripted(CUT, OVERFLOW, "It is \\boxed{5}."), max_epochs=1, on_exhausted="force")
+    assert (result["status"], result["answer"]) == ("exhausted", "5")
 
 
 @pytest.mark.parametrize("how", ["sync", "async"])
