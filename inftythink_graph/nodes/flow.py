@@ -104,6 +104,7 @@ class Caller:
     def __init__(self, model: BaseChatModel, verifier: Verifier | None) -> None:
         self.model = model
         self.verifier = verifier
+        self._described = model if isinstance(model, DescribesItself) else None
         self._counts: dict[str, int] = {}
 
     def _options(self, ask: Ask) -> dict[str, Any]:
@@ -166,13 +167,13 @@ class Caller:
             if self.verifier is None:
                 return Verdict(True)
             return verdict_of(self.verifier, effect.candidate)
-        if not isinstance(self.model, DescribesItself):
+        if self._described is None:
             return ModelInfo() if isinstance(effect, Describe) else None
         if isinstance(effect, Describe):
-            return self.model.describe()
+            return self._described.describe()
         if (known := self._counted(effect)) is not None:
             return known
-        return self._keep(effect, self.model.count_prompt_tokens(effect.messages))
+        return self._keep(effect, self._described.count_prompt_tokens(effect.messages))
 
     async def _aperform(self, effect: Effect, config: RunnableConfig) -> Any:
         if isinstance(effect, Ask):
@@ -186,10 +187,10 @@ class Caller:
             if self.verifier is None:
                 return Verdict(True)
             return await averdict_of(self.verifier, effect.candidate)
-        if not isinstance(self.model, DescribesItself):
+        if self._described is None:
             return ModelInfo() if isinstance(effect, Describe) else None
         if isinstance(effect, Describe):
-            return await self.model.adescribe()
+            return await self._described.adescribe()
         if (known := self._counted(effect)) is not None:
             return known
-        return self._keep(effect, await self.model.acount_prompt_tokens(effect.messages))
+        return self._keep(effect, await self._described.acount_prompt_tokens(effect.messages))
