@@ -182,9 +182,9 @@ async def measure(name: str, setting: Setting) -> Measured:
     return Measured(name, epochs, time.perf_counter() - start, time.process_time() - cpu)
 
 
-async def measure_all(rounds: int, setting: Setting) -> list[list[Measured]]:
-    """Run all clients as often as that, in an order that moves on."""
-    names = list(CLIENTS)
+async def measure_all(names: Sequence[str], rounds: int, setting: Setting) -> list[list[Measured]]:
+    """Run the clients as often as that, in an order that moves on."""
+    names = list(names)
     measured: list[list[Measured]] = []
     for number in range(rounds):
         turn = number % len(names)
@@ -202,7 +202,7 @@ def table(rounds: Sequence[Sequence[Measured]]) -> str:
         "|---|---|---|---|---|",
     ]
     by_client = [{measured.client: measured for measured in row} for row in rounds]
-    for name in CLIENTS:
+    for name in (name for name in CLIENTS if name in by_client[0]):
         pairs = [(row[name], row["bare"]) for row in by_client]
         rate, cpu = (
             statistics.median(get(mine) for mine, _ in pairs) for get in (lambda m: m.rate, lambda m: m.cpu_ms)
@@ -219,15 +219,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     add_server(parser)
     add_questions(parser, count=64, steps=[10, 40])
     parser.add_argument("--concurrency", type=int, default=64)
+    told = "besides the bare loop (default: all)"
+    parser.add_argument("--clients", nargs="+", choices=list(CLIENTS), default=list(CLIENTS), help=told)
     parser.add_argument("--rounds", type=int, default=4, help="default: %(default)s; the first is not counted")
     args = parser.parse_args(argv)
     if args.rounds < 2:
         parser.error(f"--rounds must be at least 2, got {args.rounds}: the first is not counted")
     questions = questions_of(args)
+    clients = [name for name in CLIENTS if name == "bare" or name in args.clients]
     with served(args.base_url, args.model) as (url, model):
         setting = Setting(url, model, questions, epoch_limit(), args.concurrency)
         # One event loop for all: LangChain keeps its connections from one model to the next.
-        rounds = asyncio.run(measure_all(args.rounds, setting))
+        rounds = asyncio.run(measure_all(clients, args.rounds, setting))
     print(table(rounds[1:]))
     if args.json:
         args.json.write_text(json.dumps([[asdict(each) for each in row] for row in rounds], indent=2) + "\n")
