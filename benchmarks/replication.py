@@ -1,8 +1,9 @@
 """The paper's experiment in miniature, on a CPU: vanilla and InftyThink models of one size, trained and evaluated.
 
-Five models learn the same problems from the same number of tokens (``sft/recipes/replication``): one that thinks in one
-chain, three that think in segments of different eta, and the first one again with its positions scaled to eight times
-its window. Each answers held-out problems of up to 64 windows, with the harness of ``inftythink eval``.
+Six models learn the same problems (``sft/recipes/replication``). From the same number of tokens: one that thinks in one
+chain, and three that think in segments of different eta. From more: the first one again with its positions scaled to
+eight times its window, linearly and by YaRN. Each answers held-out problems of up to 64 windows, with the harness of
+``inftythink eval``.
 
 Run as: ``python benchmarks/replication.py`` (about three hours of one CPU core; ``--jobs 2`` models at a time). A
 command that was killed goes on where it was. ``--quick`` goes the whole way with models that have learned nothing, in
@@ -31,8 +32,8 @@ RECIPES = Path(__file__).parents[1] / "sft" / "recipes" / "replication"
 WINDOW = 256
 """The unit of depth in tokens: what segments of the widest eta need as a window."""
 
-MODELS = ("vanilla", "vanilla-rope", "eta-50", "eta-100", "eta-150")
-STARTS_FROM = {"vanilla-rope": "vanilla"}
+MODELS = ("vanilla", "vanilla-rope", "vanilla-yarn", "eta-50", "eta-100", "eta-150")
+STARTS_FROM = {"vanilla-rope": "vanilla", "vanilla-yarn": "vanilla"}
 FAMILIES = ("gcd", "product")
 
 

@@ -42,3 +42,12 @@ def test_the_scaled_model_goes_on_from_the_vanilla_one_in_eight_times_its_window
     assert (data.method, model.rope_scaling) == ("vanilla", "linear")
     assert model.context == config.max_length == 8 * _parsed("vanilla")[2].max_length
     assert model.model_name_or_path == f"{_parsed('vanilla')[2].output_dir}/final"
+
+
+def test_yarn_is_the_scaled_model_s_recipe_with_other_positions_and_fewer_steps() -> None:
+    linear, yarn = _parsed("vanilla-rope"), _parsed("vanilla-yarn")
+    assert yarn[0] == linear[0]
+    assert {**vars(yarn[1]), "rope_scaling": "linear"} == vars(linear[1])
+    assert yarn[1].rope_scaling == "yarn"
+    assert yarn[2].max_steps < linear[2].max_steps
+    assert (yarn[2].seed, yarn[2].learning_rate) == (linear[2].seed, linear[2].learning_rate)
