@@ -182,9 +182,8 @@ async def measure(name: str, setting: Setting) -> Measured:
     return Measured(name, epochs, time.perf_counter() - start, time.process_time() - cpu)
 
 
-async def measure_all(names: Sequence[str], rounds: int, setting: Setting) -> list[list[Measured]]:
+async def measure_all(names: list[str], rounds: int, setting: Setting) -> list[list[Measured]]:
     """Run the clients as often as that, in an order that moves on."""
-    names = list(names)
     measured: list[list[Measured]] = []
     for number in range(rounds):
         turn = number % len(names)

@@ -5,7 +5,7 @@ chain, and three that think in segments of different eta. From more: the first o
 eight times its window, linearly and by YaRN. Each answers held-out problems of up to 64 windows, with the harness of
 ``inftythink eval``.
 
-Run as: ``python benchmarks/replication.py`` (about three hours of one CPU core; ``--jobs 2`` models at a time). A
+Run as: ``python benchmarks/replication.py`` (three to four hours of one CPU core; ``--jobs 2`` models at a time). A
 command that was killed goes on where it was. ``--quick`` goes the whole way with models that have learned nothing, in
 minutes; ``--docs FOLDER`` copies the pictures there.
 """
@@ -23,8 +23,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from langchain_core.language_models import BaseChatModel
+if TYPE_CHECKING:
+    from inftythink_graph import ChatVLLM, EmbeddedChatModel
 
 __all__ = ["MODELS", "Scale", "main"]
 
@@ -91,20 +93,19 @@ def train(name: str, folder: Path, scale: Scale) -> Path:
 
 
 @contextmanager
-def _thinking(name: str, folder: Path) -> Iterator[BaseChatModel]:
-    """The finished model, ready to answer.
+def _thinking(name: str, own: EmbeddedChatModel) -> Iterator[ChatVLLM | EmbeddedChatModel]:
+    """What answers for the finished model: the model in this process, or a server of its folder.
 
     A chain in the wide window is up to 4,096 tokens long. vLLM, which is installed where the server's extra is, writes
     such chains several times faster than transformers.
     """
-    from inftythink_graph import ChatVLLM, EmbeddedChatModel
+    from inftythink_graph import ChatVLLM
     from inftythink_graph.serve import running_server
 
-    final = folder / name / "model" / "final"
     if name not in STARTS_FROM or find_spec("vllm") is None:
-        yield EmbeddedChatModel(model_path=str(final))
+        yield own
         return
-    with running_server(str(final), name=name) as server:
+    with running_server(own.model_path, name=name) as server:
         yield ChatVLLM(base_url=server.base_url, model=name, timeout=3600)
 
 
@@ -116,7 +117,7 @@ def evaluate(name: str, folder: Path, scale: Scale) -> None:
 
     own = EmbeddedChatModel(model_path=str(folder / name / "model" / "final"))
     card = own.describe().card
-    with _thinking(name, folder) as model:
+    with _thinking(name, own) as model:
         method: Method = InftyThink(model, max_epochs=scale.max_epochs, on_exhausted="return", name=name)
         if name.startswith("vanilla"):
             method = Vanilla(model, temperature=card.temperature if card else None, name=name)

@@ -39,11 +39,7 @@ def context_bound(question_tokens: int, resolved: Resolved) -> int:
     ``question_tokens`` is the rendered prompt of the first epoch, template included. On top of it come the last
     summary, the segment, the new summary, and, where a segment was cut, room to have it summarized.
     """
-    budget = resolved.summary_budget
-    if resolved.protocol.kind == "prompted":
-        # The longer of the two requests: reasoning (history + eta), and summarizing (history + segment + summary).
-        return question_tokens + budget + resolved.eta + budget + 2 * TAG_TOKENS
-    return question_tokens + (budget + TAG_TOKENS) + (resolved.eta + budget + TAG_TOKENS) + budget
+    return question_tokens + resolved.summary_budget + resolved.eta + 2 * TAG_TOKENS + room_behind_segment(resolved)
 
 
 def epoch_room(resolved: Resolved) -> int:
@@ -52,9 +48,11 @@ def epoch_room(resolved: Resolved) -> int:
 
 
 def room_behind_segment(resolved: Resolved) -> int:
-    """Tokens that a request may still generate behind question, summary and segment within :func:`context_bound`."""
-    budget = resolved.summary_budget
-    return budget if resolved.protocol.kind == "prompted" else 2 * budget
+    """Tokens that may still be generated behind question, summary and segment within :func:`context_bound`.
+
+    A native model writes a summary there, and room is left to have it rewritten. Prompted, a request writes one thing.
+    """
+    return resolved.summary_budget * (1 if resolved.protocol.kind == "prompted" else 2)
 
 
 def is_fresh(state: InftyThinkState) -> bool:
