@@ -59,14 +59,18 @@ def free_port(host: str) -> int:
 def child(
     command: Sequence[str], env: Mapping[str, str], output: IO[bytes] | None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a process in a group of its own and end exactly that group."""
+    """Run a process in a group of its own and end exactly that group.
+
+    It stays in the caller's session. Linux shares the processors among sessions first (autogroup scheduling): on a
+    machine of a few cores, beside a server of another session whose processes never rest, the caller would hardly run.
+    """
     process = subprocess.Popen(
         command,
         env={**os.environ, **env},
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=output,
-        start_new_session=True,
+        process_group=0,
     )
     try:
         yield process

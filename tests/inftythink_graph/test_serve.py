@@ -143,6 +143,13 @@ def test_running_server_ends_with_its_block(stand_in: list[str], folder: Path, t
         os.killpg(server.pid, 0)
 
 
+def test_a_server_has_a_group_of_its_own_in_our_session() -> None:
+    """Its own group, which Ctrl-C doesn't reach; our session, with which Linux shares the processors fairly."""
+    with _serve_process.child([sys.executable, "-c", "import time; time.sleep(600)"], {}, None) as process:
+        assert os.getpgid(process.pid) == process.pid
+        assert os.getsid(process.pid) == os.getsid(0)
+
+
 def test_server_that_fails_says_why(stand_in: list[str], folder: Path, tmp_path: Path) -> None:
     stand_in[0] = BROKEN
     with (

@@ -15,6 +15,7 @@ from small_runs import write_recipe
 from inftythink_graph import EmbeddedChatModel, create_inftythink_graph
 from inftythink_graph.errors import CheckpointError
 from inftythink_graph.models import CARD_FILE, ModelCard, bundled_path
+from inftythink_graph.protocol import Protocol
 from inftythink_graph.serve import build_command
 from sft.arguments import DataArguments, ModelArguments
 from sft.bundle import FILES
@@ -55,11 +56,21 @@ def test_a_fresh_folder_needs_no_flags(final: Path, monkeypatch: pytest.MonkeyPa
         return request
 
     monkeypatch.setattr(EmbeddedChatModel, "_request", spied)
-    graph = create_inftythink_graph(EmbeddedChatModel(model_path=str(final)), max_epochs=2, on_exhausted="return")
-    graph.invoke({"question": "Multiply 7 by 9 by repeated addition."})
+    model = EmbeddedChatModel(model_path=str(final))
+    graph = create_inftythink_graph(model, max_epochs=2, on_exhausted="return", keep_trace=True)
+    # Several, because one in ten of such a model's first segments is its conclusion, and then nothing is carried on.
+    questions = [f"Multiply {number} by 9 by repeated addition." for number in range(2, 14)]
+    results = graph.batch([{"question": question} for question in questions])
     assert asked[0]["temperature"] == 0.6
     assert asked[0]["limit"] < 48 + 2 * 16 + 64  # eta and summary budget of the recipe, not the defaults
-    assert "<history>" in str(asked[-1]["messages"])  # native, in the turn that it was trained in
+    prompts = [str(each["messages"][0].content) for each in asked]
+    summaries = [result["trace"][0]["summary"] if result["epochs"] == 2 else "" for result in results]
+    assert any(summaries)
+    for question, summary in zip(questions, summaries, strict=True):
+        if summary:  # native, in the turn that it was trained in
+            expected = str(Protocol().render(question, summary)[0]["content"])
+            assert "<history>" in expected
+            assert expected in prompts
     card = ModelCard.read(final)
     assert card is not None
     assert (card.eta, card.summary_budget, card.context, card.history) == (48, 16, 192, "user")
