@@ -20,6 +20,7 @@ from langchain_core.runnables.config import set_config_context
 from langchain_core.tracers.base import AsyncBaseTracer, BaseTracer
 
 from inftythink_graph.graph import InftyThinkGraph
+from inftythink_graph.nodes.tokens import is_stream
 
 __all__ = [
     "arun_apart",
@@ -43,8 +44,7 @@ def without_streams(manager: M, *, tracers_only: bool = False) -> M:
     """
 
     def stays(handler: BaseCallbackHandler) -> bool:
-        # The method is how LangChain itself tells handlers that stream; their type is private.
-        if hasattr(handler, "tap_output_iter"):
+        if is_stream(handler):
             return False
         return not tracers_only or isinstance(handler, BaseTracer | AsyncBaseTracer)
 

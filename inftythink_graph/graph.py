@@ -30,7 +30,7 @@ from inftythink_graph.nodes.check_answer import STEPS_PER_EPOCH, check_answer
 from inftythink_graph.nodes.flow import Caller, Flow
 from inftythink_graph.nodes.lengths import SummaryLengths
 from inftythink_graph.nodes.reason import reason
-from inftythink_graph.nodes.runnable import NodeRunnable
+from inftythink_graph.nodes.runnable import NodeRunnable, RouteRunnable
 from inftythink_graph.nodes.summarize import summarize
 from inftythink_graph.path_state import PathInput, PathState, path_settings
 from inftythink_graph.paths import on_path, paths_builder, tagged
@@ -275,7 +275,7 @@ def create_inftythink_graph(
     builder.add_edge(START, "reason")
     builder.add_edge("reason", "check_answer")
     ways = ["summarize", END, *(["check_answer"] if has_verifier else [])]
-    builder.add_conditional_edges("check_answer", route, ways)
+    builder.add_conditional_edges("check_answer", RouteRunnable(route), ways)
     builder.add_edge("summarize", "reason")
     known: dict[str, Any] = {"max_epochs": max_epochs, "model": model, "has_verifier": has_verifier}
     if parallel:

