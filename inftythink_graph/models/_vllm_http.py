@@ -15,12 +15,15 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from functools import lru_cache
+from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 from weakref import WeakKeyDictionary
 
 import aiohttp
 import httpx2
 import yarl
+
+from inftythink_graph.errors import InvalidInputError
 
 __all__ = ["AiohttpTransport"]
 
@@ -79,20 +82,30 @@ def _leave() -> None:
                 loop.run_until_complete(session.close())
 
 
-def _translated(error: Exception, request: httpx2.Request) -> httpx2.TransportError:
-    """The error in httpx's terms: without the request's address and headers, which may hold credentials."""
-    kind = next(kind for known, kind in _TERMS if isinstance(error, known))
-    if isinstance(error, TimeoutError):
-        return kind("", request=request)
-    if isinstance(error, aiohttp.ClientResponseError):
-        return kind(error.message, request=request)
-    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
-        return kind(os.strerror(error.errno), request=request)
+def _reason(error: Exception, request: httpx2.Request) -> str:
+    """What went wrong, without the request's address and headers, which may hold credentials."""
     if isinstance(error, aiohttp.ClientConnectorError):
-        return kind(error.os_error.strerror or str(error.os_error), request=request)
+        error = error.os_error
+    if isinstance(error, TimeoutError):
+        return "no answer within the time limit"
+    if isinstance(error, aiohttp.ClientResponseError):
+        return error.message
     if isinstance(error, aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError):
-        return kind(f"no address for HTTP requests: {request.url.scheme}://{request.url.host}", request=request)
-    return kind(str(error), request=request)
+        return f"no address for HTTP requests: {request.url.scheme}://{request.url.host}"
+    if (
+        isinstance(error, OSError)
+        and not isinstance(error, ssl.SSLError)
+        and error.errno is not None
+        and error.errno > 0
+    ):
+        return os.strerror(error.errno)
+    return str(error)
+
+
+def _translated(error: Exception, request: httpx2.Request) -> httpx2.TransportError:
+    """The error in httpx's terms."""
+    kind = next(kind for known, kind in _TERMS if isinstance(error, known))
+    return kind(_reason(error, request), request=request)
 
 
 @lru_cache(maxsize=1)
@@ -126,19 +139,26 @@ def _address(url: str) -> yarl.URL:
     return yarl.URL(url, encoded=True)
 
 
-@lru_cache(maxsize=64)
-def _proxy(scheme: str, host: str) -> tuple[str, dict[str, str]] | None:
-    """The proxy that the environment names for a host, and the headers that it asks for."""
+def _proxy(scheme: str, host: str) -> tuple[str | None, dict[str, str] | None]:
+    """The proxy that the environment names for a host, and the headers that it asks for; None for no proxy.
+
+    Raises:
+        InvalidInputError: it is one that aiohttp can't speak to.
+    """
     known = getproxies()
     address = known.get(scheme) or known.get("all")
     if not address or proxy_bypass(host):
-        return None
-    proxy = httpx2.Proxy(address if "://" in address else f"http://{address}")
-    login = proxy.raw_auth
-    headers = {}
-    if login is not None:
-        headers["Proxy-Authorization"] = aiohttp.encode_basic_auth(login[0].decode(), login[1].decode())
-    return str(proxy.url), headers
+        return None, None
+    parts = urlsplit(address if "://" in address else f"http://{address}")
+    if parts.scheme not in ("http", "https"):
+        raise InvalidInputError(
+            f"the environment names a proxy of the kind {parts.scheme!r} for {host}; allowed: http, https, a host in"
+            " NO_PROXY, or a client of your own as http_async_client"
+        )
+    login, _, place = parts.netloc.rpartition("@")
+    user, _, password = login.partition(":")
+    headers = {"Proxy-Authorization": aiohttp.encode_basic_auth(unquote(user), unquote(password))} if login else {}
+    return f"{parts.scheme}://{place}", headers
 
 
 class AiohttpTransport(httpx2.AsyncBaseTransport):
@@ -146,6 +166,7 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
 
     def __init__(self) -> None:
         self._context = _context()
+        self._proxy = lru_cache(maxsize=64)(_proxy)
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send a request; returns as soon as the response's head is there.
@@ -154,18 +175,21 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
             httpx2.TransportError: the server couldn't be reached, broke off, or took too long.
         """
         limits = request.extensions.get("timeout", {})
-        proxy, proxy_headers = _proxy(request.url.scheme, request.url.host) or (None, None)
+        proxy, login = self._proxy(request.url.scheme, request.url.host)
+        headers = request.headers.multi_items()
+        if login and request.url.scheme == "http":  # aiohttp shows its login only where it asks for a tunnel
+            headers.extend(login.items())
         content = await request.aread()
         try:
             response = await _session().request(
                 request.method,
                 _address(str(request.url)),
-                headers=request.headers.multi_items(),
+                headers=headers,
                 data=content or None,
                 allow_redirects=False,
                 ssl=self._context,
                 proxy=proxy,
-                proxy_headers=proxy_headers,
+                proxy_headers=login,
                 timeout=aiohttp.ClientTimeout(
                     total=None,
                     connect=limits.get("pool"),

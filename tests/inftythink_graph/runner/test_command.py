@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import io
 import json
 import re
@@ -49,6 +50,18 @@ def test_a_file_of_questions_becomes_a_file_of_answers(source: Path, capsys: pyt
     assert "questions  12: 12 answered" in shown
     assert "requests   36" in shown
     assert re.search(r"servers    \S+:\d+/v1 \d+, \S+:\d+/v1 \d+", shown)
+
+
+def test_the_collector_is_spared_what_was_loaded_before_the_run(source: Path) -> None:
+    spared: list[int] = []
+
+    def look(number: int, body: dict[str, Any]) -> None:
+        spared.append(gc.get_freeze_count())
+
+    with served(trouble=look) as server:
+        assert main(["run", str(source), str(source.with_name("out.jsonl")), "--base-url", server.url, *WORDS]) == 0
+    assert min(spared) > 10_000
+    assert gc.get_freeze_count() < 10_000, "whoever called the command gets the collector back"
 
 
 def test_questions_that_fail_make_the_exit_code_1(tmp_path: Path) -> None:
