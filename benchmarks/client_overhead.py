@@ -1,6 +1,6 @@
 """What the client costs: the graph and the runner against loops written by hand, on the same server and questions.
 
-Four clients think the same questions through at temperature 0, ``--concurrency`` at a time:
+Four clients think the same questions through at temperature 0, ``--concurrency`` at a time, with the same requests:
 
 - ``bare``: ``openai.AsyncOpenAI`` in a loop: render, ask, parse, next epoch. It counts nothing, keeps nothing and gives
   up where a completion is neither a summary nor a conclusion.
@@ -31,7 +31,7 @@ from typing import Any, TypedDict
 import openai
 from langchain_openai import ChatOpenAI
 from langgraph.graph import END, START, StateGraph
-from served import add_questions, add_server, epoch_limit, plain_epoch, questions_of, served
+from served import EpochLimit, add_questions, add_server, epoch_limit, plain_epoch, questions_of, served
 
 from inftythink_graph import ChatVLLM, create_inftythink_graph
 from inftythink_graph.protocol import Protocol, parse
@@ -50,7 +50,7 @@ class Setting:
     url: str
     model: str
     questions: Sequence[str]
-    limit: int
+    limit: EpochLimit
     concurrency: int
 
 
@@ -114,7 +114,8 @@ def _plain_graph(setting: Setting) -> Any:
         api_key="none",  # type: ignore[arg-type]  # a plain text will do
         model=setting.model,
         temperature=0.0,
-        max_tokens=setting.limit,  # type: ignore[call-arg]  # an alias
+        max_tokens=setting.limit.tokens,  # type: ignore[call-arg]  # an alias
+        extra_body=setting.limit.extra_body,
         timeout=600,
     )
 

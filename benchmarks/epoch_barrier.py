@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import openai
-from served import add_questions, add_server, epoch_limit, plain_epoch, questions_of, served
+from served import EpochLimit, add_questions, add_server, epoch_limit, plain_epoch, questions_of, served
 
 __all__ = ["main"]
 
@@ -40,7 +40,7 @@ class Trajectory:
 class Thinker:
     """Sends epochs, so many at a time."""
 
-    def __init__(self, client: openai.AsyncOpenAI, model: str, limit: int, concurrency: int) -> None:
+    def __init__(self, client: openai.AsyncOpenAI, model: str, limit: EpochLimit, concurrency: int) -> None:
         self._client, self._model, self._limit = client, model, limit
         self._gate = asyncio.Semaphore(concurrency)
 
@@ -67,7 +67,9 @@ class Thinker:
             await asyncio.gather(*map(self.epoch, left))
 
 
-async def measure(url: str, model: str, questions: Sequence[str], limit: int, concurrency: int, rounds: int) -> dict:
+async def measure(
+    url: str, model: str, questions: Sequence[str], limit: EpochLimit, concurrency: int, rounds: int
+) -> dict:
     """Seconds of both schedules in each round."""
     times: list[dict[str, float]] = []
     epochs: list[int] = []

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import openai
-from served import add_server, epoch_limit, plain_epoch, served
+from served import EpochLimit, add_server, epoch_limit, plain_epoch, served
 
 from inftythink_graph import ChatVLLM
 from inftythink_graph.answers import extract_answer
@@ -34,7 +34,7 @@ __all__ = ["main"]
 MAX_EPOCHS = 200
 
 
-async def _plain_answer(client: openai.AsyncOpenAI, model: str, question: str, limit: int) -> str | None:
+async def _plain_answer(client: openai.AsyncOpenAI, model: str, question: str, limit: EpochLimit) -> str | None:
     summary: str | None = None
     for _ in range(MAX_EPOCHS):
         parsed = await plain_epoch(client, model, question, summary, limit)
@@ -47,7 +47,7 @@ async def _plain_answer(client: openai.AsyncOpenAI, model: str, question: str, l
 
 
 async def plain_loop(
-    url: str, model: str, tasks: Sequence[Task], limit: int, concurrency: int
+    url: str, model: str, tasks: Sequence[Task], limit: EpochLimit, concurrency: int
 ) -> dict[str, str | None]:
     """The answers of a loop written by hand, by question."""
     gate = asyncio.Semaphore(concurrency)

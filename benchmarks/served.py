@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import openai
@@ -12,11 +13,11 @@ import openai
 from datasets_build.synthetic import FAMILIES, generate
 from inftythink_graph.models import bundled_path
 from inftythink_graph.models.base import ModelCard
-from inftythink_graph.nodes.reason import TAG_TOKENS
+from inftythink_graph.nodes.reason import JOINT_TOKENS, TAG_TOKENS
 from inftythink_graph.protocol import Parsed, Protocol, parse
 from inftythink_graph.serve import running_server
 
-__all__ = ["add_questions", "add_server", "epoch_limit", "plain_epoch", "questions_of", "served"]
+__all__ = ["EpochLimit", "add_questions", "add_server", "epoch_limit", "plain_epoch", "questions_of", "served"]
 
 
 def add_server(parser: argparse.ArgumentParser) -> None:
@@ -55,19 +56,40 @@ def served(base_url: str | None, model: str | None) -> Iterator[tuple[str, str]]
         yield server.base_url, "bundled"
 
 
-def epoch_limit(model: str | None = None) -> int:
-    """Most tokens of an epoch of a model's folder; the bundled model's where it is none, or has no card."""
+@dataclass(frozen=True)
+class EpochLimit:
+    """What a graph allows an epoch of a model, with its card's settings.
+
+    Attributes:
+        tokens: most tokens of the completion.
+        thinking: most of them before the server closes the segment.
+    """
+
+    tokens: int
+    thinking: int
+
+    @property
+    def extra_body(self) -> dict[str, int]:
+        """The part of a request that only vLLM knows."""
+        return {"thinking_token_budget": self.thinking}
+
+
+def epoch_limit(model: str | None = None) -> EpochLimit:
+    """The limits of a model's folder; the bundled model's where it is none, or has no card."""
     card = ModelCard.read(model or bundled_path()) or ModelCard.read(bundled_path())
     assert card is not None
-    return card.eta + card.summary_budget + TAG_TOKENS
+    return EpochLimit(card.eta + card.summary_budget + TAG_TOKENS, card.eta + JOINT_TOKENS)
 
 
-async def plain_epoch(client: openai.AsyncOpenAI, model: str, question: str, summary: str | None, limit: int) -> Parsed:
-    """One epoch, greedy, without any of this package but its format."""
+async def plain_epoch(
+    client: openai.AsyncOpenAI, model: str, question: str, summary: str | None, limit: EpochLimit
+) -> Parsed:
+    """One epoch, greedy: a graph's request, without any of this package but its format."""
     reply = await client.chat.completions.create(
         model=model,
         messages=Protocol().render(question, summary),  # type: ignore[arg-type]  # plain dicts
-        max_tokens=limit,
+        max_tokens=limit.tokens,
         temperature=0.0,
+        extra_body=limit.extra_body,
     )
     return parse(reply.choices[0].message.content or "", reply.choices[0].finish_reason)

@@ -18,6 +18,7 @@ from inftythink_graph.stalls import heated
 from inftythink_graph.state import EpochRecord, InftyThinkState, Resolved, Settings, add_usage, no_usage, with_request
 
 __all__ = [
+    "JOINT_TOKENS",
     "TAG_TOKENS",
     "check_window",
     "context_bound",
@@ -30,7 +31,8 @@ __all__ = [
 
 TAG_TOKENS = 16
 """Tokens that the tags of one epoch may take, where they are plain text to the tokenizer."""
-_JOINT_TOKENS = 4
+JOINT_TOKENS = 4
+"""Tokens that a server counts as thinking besides the segment: the line feeds around it."""
 
 
 def context_bound(question_tokens: int, resolved: Resolved) -> int:
@@ -172,8 +174,7 @@ def reason(state: InftyThinkState, settings: Settings, *, has_verifier: bool = F
         left = settings.max_tokens - (0 if fresh else state["usage"]["completion_tokens"])
         limit = max(min(limit, left), 1)
     epochs = 1 if fresh else state["epochs"] + 1
-    # The server counts the line feeds around the segment, too; eta is the segment alone.
-    thinking = resolved.eta + _JOINT_TOKENS if native else None
+    thinking = resolved.eta + JOINT_TOKENS if native else None
     options = {**(settings.call_options or {}), **sampling(settings, resolved, epochs)}
     yield Emit(EpochStarted(event="epoch_started", epoch=epochs, max_epochs=settings.max_epochs, summary=summary))
     repeats = 0 if fresh else state["repeats"]
