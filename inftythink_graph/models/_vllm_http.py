@@ -45,7 +45,7 @@ _TERMS: tuple[tuple[type[Exception], type[httpx2.TransportError]], ...] = (
     (OSError, httpx2.ReadError),
 )
 
-_sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, aiohttp.ClientSession] = WeakKeyDictionary()
+_sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[aiohttp.ClientSession, int]] = WeakKeyDictionary()
 _lock = threading.Lock()
 
 
@@ -53,20 +53,20 @@ def _session() -> aiohttp.ClientSession:
     """The running event loop's session."""
     loop = asyncio.get_running_loop()
     with _lock:
-        session = _sessions.get(loop)
-        if session is None:
+        if loop not in _sessions:
             _leave_closed_loops()
-            session = _sessions[loop] = aiohttp.ClientSession(
+            session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
             )
-        return session
+            _sessions[loop] = (session, os.getpid())
+        return _sessions[loop][0]
 
 
 def _leave_closed_loops() -> None:
     """Let go of the sessions of loops that nothing runs in any more, or aiohttp complains that nobody closed them."""
-    for loop, session in list(_sessions.items()):
+    for loop, (session, _) in list(_sessions.items()):
         if loop.is_closed():
             del _sessions[loop]
             with suppress(StopIteration):
@@ -77,9 +77,11 @@ def _leave_closed_loops() -> None:
 def _leave() -> None:
     with _lock:
         _leave_closed_loops()
-        for loop, session in _sessions.items():
-            if not loop.is_running():
-                loop.run_until_complete(session.close())
+        left = list(_sessions.items())
+    for loop, (session, process) in left:
+        # A process that was forked shares its parent's connections: they are not its to close.
+        if not loop.is_running() and process == os.getpid():
+            loop.run_until_complete(session.close())
 
 
 def _reason(error: Exception, request: httpx2.Request) -> str:
