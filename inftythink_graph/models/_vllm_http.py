@@ -27,7 +27,7 @@ from inftythink_graph.errors import InvalidInputError
 
 __all__ = ["AiohttpTransport"]
 
-_KEEPALIVE = 5.0  # seconds that an idle connection is kept, as by httpx
+_KEEPALIVE = 4.0  # seconds that an idle connection is kept: less than the 5 after which uvicorn closes it
 
 # What went wrong, in httpx's terms: the first that fits. Whether it is a timeout decides what becomes of a server.
 _TERMS: tuple[tuple[type[Exception], type[httpx2.TransportError]], ...] = (

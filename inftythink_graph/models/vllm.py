@@ -41,6 +41,8 @@ class ChatVLLM(VLLMRequests):
     - ``extra_body`` at call time is merged into the constructor's.
     - Prompts that don't fit raise ``ContextOverflowError``.
     - It knows its window and counts its prompts (:class:`~inftythink_graph.models.base.DescribesItself`).
+    - Asynchronous requests travel over aiohttp, for half of the client's time, and by the proxy that the environment
+      names (``HTTP_PROXY``, ``NO_PROXY``); ``http_async_client`` takes an httpx client of your own instead.
 
     Args:
         model: the served name; "" is the only model that the server serves.
