@@ -1,4 +1,4 @@
-"""aiohttp beneath the OpenAI client: a request takes a quarter of the processor time that httpx's own transport takes.
+"""aiohttp beneath the OpenAI client, for a quarter of the processor time that httpx's own transport takes.
 
 Connections belong to the event loop that opened them. A model that is used by two ``asyncio.run`` in a row, or in two
 threads, must not find the other one's idle connections: it would fail with "Event loop is closed". So each event loop

@@ -41,7 +41,7 @@ class ChatVLLM(VLLMRequests):
     - ``extra_body`` at call time is merged into the constructor's.
     - Prompts that don't fit raise ``ContextOverflowError``.
     - It knows its window and counts its prompts (:class:`~inftythink_graph.models.base.DescribesItself`).
-    - Asynchronous requests travel over aiohttp, for half of the client's time, and by the proxy that the environment
+    - Asynchronous requests travel over aiohttp, in half of the client's time, and by the proxy that the environment
       names (``HTTP_PROXY``, ``NO_PROXY``); ``http_async_client`` takes an httpx client of your own instead.
 
     Args:
