@@ -89,7 +89,6 @@ async def test_what_is_no_reply_is_a_protocol_error(talk: bytes) -> None:
     ("url", "expected", "reason"),
     [
         ("http://127.0.0.1:9/v1", httpx2.ConnectError, "Connection refused"),
-        ("http://nowhere.invalid/v1", httpx2.ConnectError, "not known|resolution|No address"),
         ("ftp://127.0.0.1/v1", httpx2.UnsupportedProtocol, "ftp://127.0.0.1"),
     ],
 )
