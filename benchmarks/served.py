@@ -13,9 +13,10 @@ import openai
 from datasets_build.synthetic import FAMILIES, generate
 from inftythink_graph.models import bundled_path
 from inftythink_graph.models.base import ModelCard
-from inftythink_graph.nodes.reason import JOINT_TOKENS, TAG_TOKENS
+from inftythink_graph.nodes.reason import completion_limits
 from inftythink_graph.protocol import Parsed, Protocol, parse
 from inftythink_graph.serve import running_server
+from inftythink_graph.state import Settings
 
 __all__ = ["EpochLimit", "add_questions", "add_server", "epoch_limit", "plain_epoch", "questions_of", "served"]
 
@@ -78,7 +79,9 @@ def epoch_limit(model: str | None = None) -> EpochLimit:
     """The limits of a model's folder; the bundled model's where it is none, or has no card."""
     card = ModelCard.read(model or bundled_path()) or ModelCard.read(bundled_path())
     assert card is not None
-    return EpochLimit(card.eta + card.summary_budget + TAG_TOKENS, card.eta + JOINT_TOKENS)
+    tokens, thinking = completion_limits(Settings().resolve(card))
+    assert thinking is not None  # of a model that was trained for it
+    return EpochLimit(tokens, thinking)
 
 
 async def plain_epoch(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -84,6 +85,11 @@ class Address:
     url: str
     user: str | None = field(default=None, repr=False)
     query: dict[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def login(self) -> str | None:
+        """The user as the value of an ``Authorization`` header; None where there was none."""
+        return None if self.user is None else f"Basic {base64.b64encode(self.user.encode()).decode('ascii')}"
 
 
 def split_address(url: str) -> Address:

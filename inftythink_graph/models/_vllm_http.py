@@ -15,7 +15,6 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from functools import lru_cache
-from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 from weakref import WeakKeyDictionary
 
@@ -24,6 +23,7 @@ import httpx2
 import yarl
 
 from inftythink_graph.errors import InvalidInputError
+from inftythink_graph.redaction import split_address
 
 __all__ = ["AiohttpTransport"]
 
@@ -148,19 +148,17 @@ def _proxy(scheme: str, host: str) -> tuple[str | None, dict[str, str] | None]:
         InvalidInputError: it is one that aiohttp can't speak to.
     """
     known = getproxies()
-    address = known.get(scheme) or known.get("all")
-    if not address or proxy_bypass(host):
+    named = known.get(scheme) or known.get("all")
+    if not named or proxy_bypass(host):
         return None, None
-    parts = urlsplit(address if "://" in address else f"http://{address}")
-    if parts.scheme not in ("http", "https"):
+    address = split_address(named if "://" in named else f"http://{named}")
+    kind = address.url.partition(":")[0]
+    if kind not in ("http", "https"):
         raise InvalidInputError(
-            f"the environment names a proxy of the kind {parts.scheme!r} for {host}; allowed: http, https, a host in"
-            " NO_PROXY, or a client of your own as http_async_client"
+            f"the environment names a proxy of the kind {kind!r} for {host}; allowed: http, https, a host in NO_PROXY,"
+            " or a client of your own as http_async_client"
         )
-    login, _, place = parts.netloc.rpartition("@")
-    user, _, password = login.partition(":")
-    headers = {"Proxy-Authorization": aiohttp.encode_basic_auth(unquote(user), unquote(password))} if login else {}
-    return f"{parts.scheme}://{place}", headers
+    return address.url, {"Proxy-Authorization": address.login} if address.login else None
 
 
 class AiohttpTransport(httpx2.AsyncBaseTransport):

@@ -5,7 +5,6 @@ LangChain writes a model's fields into traces, and Python programs print them. W
 
 from __future__ import annotations
 
-import base64
 import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -62,9 +61,8 @@ class KeepsSecrets(ChatOpenAI):
             return values
         address = split_address(values[name])
         values[name] = address.url
-        if address.user is not None:
-            login = base64.b64encode(address.user.encode()).decode("ascii")
-            values["default_headers"] = {"Authorization": f"Basic {login}", **(values.get("default_headers") or {})}
+        if address.login is not None:
+            values["default_headers"] = {"Authorization": address.login, **(values.get("default_headers") or {})}
         if address.query:
             values["default_query"] = {**address.query, **(values.get("default_query") or {})}
         return values

@@ -18,9 +18,9 @@ from inftythink_graph.stalls import heated
 from inftythink_graph.state import EpochRecord, InftyThinkState, Resolved, Settings, add_usage, no_usage, with_request
 
 __all__ = [
-    "JOINT_TOKENS",
     "TAG_TOKENS",
     "check_window",
+    "completion_limits",
     "context_bound",
     "epoch_room",
     "is_fresh",
@@ -31,8 +31,7 @@ __all__ = [
 
 TAG_TOKENS = 16
 """Tokens that the tags of one epoch may take, where they are plain text to the tokenizer."""
-JOINT_TOKENS = 4
-"""Tokens that a server counts as thinking besides the segment: the line feeds around it."""
+_JOINT_TOKENS = 4
 
 
 def context_bound(question_tokens: int, resolved: Resolved) -> int:
@@ -47,6 +46,14 @@ def context_bound(question_tokens: int, resolved: Resolved) -> int:
 def epoch_room(resolved: Resolved) -> int:
     """The most tokens that an epoch adds to its first prompt: the segment, and a summary written and rewritten."""
     return resolved.eta + (resolved.summary_budget + TAG_TOKENS) + resolved.summary_budget
+
+
+def completion_limits(resolved: Resolved) -> tuple[int, int | None]:
+    """The most tokens that an epoch's request may write, and how many of them may be thinking, natively."""
+    if resolved.protocol.kind == "prompted":
+        return resolved.eta, None
+    # The server counts the line feeds around the segment, too; eta is the segment alone.
+    return resolved.eta + resolved.summary_budget + TAG_TOKENS, resolved.eta + _JOINT_TOKENS
 
 
 def room_behind_segment(resolved: Resolved) -> int:
@@ -168,13 +175,11 @@ def reason(state: InftyThinkState, settings: Settings, *, has_verifier: bool = F
                     tokens = max(tokens, (yield Measure(protocol.render(question, "-"))), (yield Measure(later)))
                 check_window(tokens, info.window, resolved)
 
-    native = protocol.kind == "native"
-    limit = resolved.eta + (resolved.summary_budget + TAG_TOKENS if native else 0)
+    limit, thinking = completion_limits(resolved)
     if settings.max_tokens is not None:
         left = settings.max_tokens - (0 if fresh else state["usage"]["completion_tokens"])
         limit = max(min(limit, left), 1)
     epochs = 1 if fresh else state["epochs"] + 1
-    thinking = resolved.eta + JOINT_TOKENS if native else None
     options = {**(settings.call_options or {}), **sampling(settings, resolved, epochs)}
     yield Emit(EpochStarted(event="epoch_started", epoch=epochs, max_epochs=settings.max_epochs, summary=summary))
     repeats = 0 if fresh else state["repeats"]
